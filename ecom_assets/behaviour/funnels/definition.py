@@ -41,6 +41,7 @@ from ecom_assets.behaviour.questions.fields import (
 )
 from ecom_assets.behaviour.questions.model import Definition, preset_field, presets_of
 from ecom_assets.core.errors import DefinitionError
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.conditions import EVERYTHING, columns_of, number_columns_of
 from ecom_assets.core.tables.values import (
     Preset,
@@ -263,7 +264,7 @@ class Funnel(Definition):
     preset: Annotated[str | None, presets_of(PRESETS)] = preset_field()
 
     @classmethod
-    def filled(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    def filled(cls, options: NamedValues) -> NamedValues:
         """Return the options that are set, and the values of its preset;
         only cohorts by week have a weekday.
         """

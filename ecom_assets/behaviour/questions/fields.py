@@ -25,6 +25,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from ecom_assets.core.errors import DefinitionError, did_you_mean
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.conditions import EVERYTHING, Condition, Group, Where, where_from
 from ecom_assets.core.tables.values import (
     DURATION,
@@ -244,7 +245,7 @@ SAID_AS: Final = {
 """What a JSON schema calls the bounds of each type of value."""
 
 
-def _say_bounds(bounds: Mapping[str, Any], schema: JsonSchemaValue) -> None:
+def _say_bounds(bounds: NamedValues, schema: JsonSchemaValue) -> None:
     """Write the bounds of a field into its schema,
     from which pydantic leaves them out where a value may be null.
     """

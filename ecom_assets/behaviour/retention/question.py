@@ -31,6 +31,7 @@ from ecom_assets.behaviour.questions.fields import (
 )
 from ecom_assets.behaviour.questions.model import Question, preset_field, presets_of
 from ecom_assets.core.errors import DefinitionError, UsageError
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.columns import MAX_TIMES
 from ecom_assets.core.tables.conditions import EVERYTHING, Where, number_columns_of
 from ecom_assets.core.tables.days import check_age
@@ -165,7 +166,7 @@ class RetentionQuestion(Question):
     PRESETS = PRESETS
     TITLES: ClassVar = {"what": "Who comes back"}
     WITHOUT: ClassVar = frozenset({"compare"})
-    OF_COMMAND: ClassVar[Mapping[str, Any]] = {"range_of": STARTS}
+    OF_COMMAND: ClassVar[NamedValues] = {"range_of": STARTS}
     BESIDE: ClassVar[frozenset[str]] = frozenset({"range_of", "whole_until"})
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"period": "week", "start": "purchase"}]}
@@ -296,7 +297,7 @@ class RetentionQuestion(Question):
     preset: Annotated[str | None, PRESET] = preset_field()
 
     @classmethod
-    def filled(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    def filled(cls, options: NamedValues) -> NamedValues:
         """Return the options that are set, and the values of its preset;
         the first event in all data needs all of them.
         """
@@ -312,7 +313,7 @@ class RetentionQuestion(Question):
         return result
 
     @classmethod
-    def from_command(cls, options: Mapping[str, Any], file: Mapping[str, Any]) -> Self:
+    def from_command(cls, options: NamedValues, file: NamedValues) -> Self:
         """Return the question of a command.
 
         Raises:

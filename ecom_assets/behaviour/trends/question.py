@@ -29,6 +29,7 @@ from ecom_assets.behaviour.questions.fields import (
 from ecom_assets.behaviour.questions.model import Question, QuestionPart, preset_field, presets_of
 from ecom_assets.behaviour.trends.formula import MAX_LENGTH, Formula
 from ecom_assets.core.errors import DefinitionError
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.columns import EVERY, MAX_TIMES, OCCURRENCES
 from ecom_assets.core.tables.conditions import columns_of, where_mapping
 from ecom_assets.core.tables.days import CLOCK_S
@@ -157,7 +158,7 @@ class TrendSeries(QuestionPart):
     )
 
     @classmethod
-    def from_text(cls, text: str) -> Mapping[str, Any]:
+    def from_text(cls, text: str) -> NamedValues:
         """Read `EVENT`, `EVENT:MEASURE` or `EVENT:MEASURE(COLUMN)`,
         each perhaps with `:first_time` or `:first_ever`.
 

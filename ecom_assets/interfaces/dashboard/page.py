@@ -27,7 +27,7 @@ from ecom_assets.behaviour.questions.fields import Day
 from ecom_assets.core.errors import DefinitionError, EcomError, did_you_mean
 from ecom_assets.core.http_server.addresses import is_loopback_name
 from ecom_assets.core.http_server.callers import CALLER, Scope, may, name_of_caller
-from ecom_assets.core.rows import Answer, NamedValues
+from ecom_assets.core.rows import Answer, NamedValues, Row
 from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.core.tables.queries import LENGTHS, NOTHING, Period, Reading, TimeRange
 from ecom_assets.interfaces.api.auth.callers import ON_THIS_MACHINE
@@ -262,7 +262,7 @@ class View:
     """The range of each answer so far, for the line that says which days the page covers."""
     outcome: Any = None
     """The answer to the question of the page, once a section asked it."""
-    _answers: dict[Any, dict[str, Any]] = field(default_factory=dict)
+    _answers: dict[Any, Answer] = field(default_factory=dict)
 
     @property
     def request(self) -> Request:
@@ -274,7 +274,7 @@ class View:
         """Return the currency of all amounts."""
         return self.context.currency
 
-    def answer(self, route: Callable[..., dict[str, Any]], /, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401 (any parameter of a route)
+    def answer(self, route: Callable[..., Answer], /, **parameters: Any) -> Answer:  # noqa: ANN401 (any parameter of a route)
         """Return the answer of a GET route of the API,
         for the days of the page if the route takes days.
 
@@ -355,7 +355,7 @@ class View:
         parameters = {"measures": measures, "by": ", ".join(by), **choices}
         return ((label, self.link("sales-explorer", **parameters)),)
 
-    def product(self, row: NamedValues) -> dict[str, Any]:
+    def product(self, row: NamedValues) -> Row:
         """Return a row of a product with its `name` and `href`, the address of its page."""
         product_id = row["product_id"]
         return {

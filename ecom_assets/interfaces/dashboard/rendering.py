@@ -20,12 +20,13 @@ from ecom_assets.commerce.costs.queries import NoCostsError
 from ecom_assets.core.errors import EcomError, UsageError
 from ecom_assets.core.http_server.callers import CALLER, Scope, ScopeNeededError, may
 from ecom_assets.core.http_server.problems import RequestRefusal
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.intervals import FEW
 from ecom_assets.core.tables.queries import NoSourceError
 from ecom_assets.interfaces.api.store.store import public_sentence
 from ecom_assets.interfaces.boards.model import Annotation
 from ecom_assets.interfaces.dashboard import charts
-from ecom_assets.interfaces.dashboard.blocks import Block, Chart, Nothing, Notice, Row
+from ecom_assets.interfaces.dashboard.blocks import Block, Chart, Nothing, Notice
 from ecom_assets.interfaces.dashboard.charts import marked, marks_of, sentence_of_marks
 from ecom_assets.interfaces.dashboard.form_inputs import comparisons, conditions_of
 from ecom_assets.interfaces.dashboard.formats import (
@@ -289,7 +290,7 @@ def _chart(block: Chart, marks: Sequence[Annotation], currency: str) -> Markup:
     return htmlsafe_json_dumps(chart, separators=(",", ":"), default=str)
 
 
-def _bar_width(rows: Sequence[Row], name: str, row: Row) -> str:
+def _bar_width(rows: Sequence[NamedValues], name: str, row: NamedValues) -> str:
     """Return the width of a bar in percent, where the largest value of the column is the whole."""
     most = max((float(other[name]) for other in rows if other[name] is not None), default=0.0)
     return f"{max(0.0, 100 * float(row[name]) / most):.2f}" if most else "0"

@@ -387,7 +387,7 @@ def _causes(reading: Reading, period: Period, numbers: Numbers) -> Answer:
     now, before = (
         {name: values[which] for name, values in numbers.items()} for which in ("value", "previous")
     )
-    values: dict[str, Any] = dict.fromkeys(
+    values: Answer = dict.fromkeys(
         ("revenue_change_amount", "factors", "revenue", "average_order_value")
     )
     is_comparable = of_sources(reading, period, "sales").is_comparable

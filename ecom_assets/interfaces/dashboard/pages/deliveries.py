@@ -1,6 +1,6 @@
 """Deliveries: what each tool was due, what became of it, and what could not be delivered."""
 
-from typing import Any, Final
+from typing import Final
 
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.rows import Answer, Row
@@ -159,7 +159,7 @@ def _stacked() -> charts.Spec:
     )
 
 
-def _action_text(request: dict[str, Any]) -> str:
+def _action_text(request: Row) -> str:
     return (
         f"Release {request['subject']}"
         if request["kind"] == "release"
@@ -167,12 +167,12 @@ def _action_text(request: dict[str, Any]) -> str:
     )
 
 
-def _days(request: dict[str, Any]) -> str:
+def _days(request: Row) -> str:
     first, last = request["first_day"], request["last_day"]
     return str(first) if first == last else f"{first} to {last}"
 
 
-def _state(request: dict[str, Any]) -> str:
+def _state(request: Row) -> str:
     if not request["is_taken"]:
         return "Waits for a run over these days"
     return f"Done {request['taken_at']:%Y-%m-%d %H:%M}"
