@@ -1,6 +1,6 @@
 """What a section of a page shows: tiles, a chart, a table, a notice, or a template of its own."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, ClassVar, Final, Literal
@@ -150,12 +150,27 @@ class Tiles(Block):
 
     @classmethod
     def from_fields(
-        cls, model: type[BaseModel], numbers: NamedValues, names: Sequence[str]
+        cls,
+        model: type[BaseModel],
+        numbers: NamedValues,
+        names: Iterable[str],
+        *,
+        answer: NamedValues | None = None,
+        why: Callable[[str], Why | None] | None = None,
     ) -> "Tiles":
-        """Return numbers of an answer, as its model declares them."""
+        """Return numbers of an answer, as its model declares them; with `answer` they mean what
+        that says, and `why` returns where each can be traced from.
+        """
         return cls(
             tuple(
-                Tile.from_field(model, name, numbers[name], lacks=lacking_of(model, name, numbers))
+                Tile.from_field(
+                    model,
+                    name,
+                    numbers[name],
+                    meaning(answer, name) if answer else "",
+                    lacks=lacking_of(model, name, numbers),
+                    why=why(name) if why else None,
+                )
                 for name in names
             ),
             compared=False,

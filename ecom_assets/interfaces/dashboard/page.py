@@ -57,6 +57,10 @@ WHY: Final = "why"
 A = TypeVar("A", bound=BaseModel)
 
 
+Offset = Annotated[int | None, Field(ge=0, le=1_000_000, json_schema_extra={"starts_over": True})]
+"""How many rows of a list are before those that a page shows; with another choice, none."""
+
+
 class PageParameters(BaseModel):
     """The parameters in the address of a page: none here.
 
@@ -87,8 +91,6 @@ class Filters(PageParameters):
     """
 
     DAYS: ClassVar[tuple[str, ...]] = ("time_range", *DATES)
-    FORGOTTEN: ClassVar[frozenset[str]] = frozenset()
-    """Choices that start over with another one, such as the page of a list."""
 
     time_range: TimeRange | None = Field(None, title="Days")
     start_date: Day | None = Field(None, title="From")

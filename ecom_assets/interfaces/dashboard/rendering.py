@@ -210,22 +210,29 @@ class Choice:
 
 
 def choices_of(filters: BaseModel, has_scope: Callable[[Scope], bool]) -> list[Choice]:
-    """Return the choices of a page but for its days: those with a `Literal` type are selects,
-    the others are hidden. Values that need a scope are for those who have it.
+    """Return the choices of a page but for its days and those that start over with another: those
+    with a `Literal` type are selects, the others are hidden. Values that need a scope are for those
+    who have it.
     """
     return [
         _choice(name, field, str(getattr(filters, name)), has_scope)
         for name, field in type(filters).model_fields.items()
-        if name not in {*Filters.DAYS, *getattr(filters, "FORGOTTEN", ())}
+        if name not in Filters.DAYS
+        and not declared_of(field).get("starts_over")
         and getattr(filters, name) is not None
     ]
+
+
+def declared_of(field: FieldInfo) -> NamedValues:
+    """Return what a field declares of its choice in the form."""
+    return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
 
 
 def _choice(name: str, field: FieldInfo, value: str, has_scope: Callable[[Scope], bool]) -> Choice:
     """Return a choice; a field may declare that it `is_typed`, or of its `Literal` the `labels`,
     and the `scopes` that some values need.
     """
-    declared: Any = field.json_schema_extra or {}
+    declared = declared_of(field)
     labels, scopes = declared.get("labels", {}), declared.get("scopes", {})
     values = [
         option

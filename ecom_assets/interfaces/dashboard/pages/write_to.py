@@ -1,6 +1,6 @@
 """Whom to write to: who of a list of people agreed to it, with their addresses."""
 
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from pydantic import Field, JsonValue
 
@@ -14,12 +14,10 @@ from ecom_assets.interfaces.dashboard.blocks import (
     DataTable,
     Notice,
     TableColumn,
-    Tile,
     Tiles,
-    meaning,
 )
 from ecom_assets.interfaces.dashboard.list_pages import ListPages
-from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View
+from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Offset, Section, View
 from ecom_assets.interfaces.dashboard.wording import needs_key
 
 LABELS: Final[dict[str, JsonValue]] = {
@@ -50,8 +48,7 @@ class WriteToFilters(Filters):
     sort_by: RecipientOrder = Field(
         "worth", title="Order by", json_schema_extra={"labels": {"longest": "Longest ago"}}
     )
-    offset: int | None = Field(None, ge=0, le=1_000_000)
-    FORGOTTEN: ClassVar[frozenset[str]] = frozenset({"offset"})
+    offset: Offset = None
 
 
 def write_to(view: View, label: str, **chosen: str) -> tuple[tuple[str, str], ...]:
@@ -78,15 +75,7 @@ def counts(view: View) -> Block:
     answer = _answer(view)
     names = list(recipients.RecipientCounts.model_fields)
     shown = names if answer["is_published"] else names[:1]
-    return Tiles(
-        [
-            Tile.from_field(
-                recipients.RecipientCounts, name, answer["counts"][name], meaning(answer, name)
-            )
-            for name in shown
-        ],
-        compared=False,
-    )
+    return Tiles.from_fields(recipients.RecipientCounts, answer["counts"], shown, answer=answer)
 
 
 def who(view: View) -> Block:
