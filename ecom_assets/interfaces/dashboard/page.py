@@ -41,10 +41,11 @@ from ecom_assets.interfaces.api.store.store import IN_SCOPE, PublishedStore
 from ecom_assets.interfaces.boards.model import Annotation, slug_of
 from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets.interfaces.dashboard import pages
-from ecom_assets.interfaces.dashboard.blocks import Block, Why
+from ecom_assets.interfaces.dashboard.blocks import Block, Notice, Why
 from ecom_assets.interfaces.dashboard.charts import annotations_of
 from ecom_assets.interfaces.dashboard.filled_by import filling_page
 from ecom_assets.interfaces.dashboard.sessions import PREFIX, token_of
+from ecom_assets.interfaces.dashboard.wording import needs_key
 from ecom_assets.interfaces.explain.question import is_explained
 from ecom_assets.orchestration.rules import event_labels
 
@@ -131,6 +132,18 @@ class Section:
     width: Literal["full", "half", "third", "two-thirds"] = "full"
     is_titled: bool = True
     """Whether the heading is seen; it is always there for screen readers."""
+    needs: tuple[Scope, str] | None = None
+    """What a key needs to see it, and what the sentence calls it that others see in its place."""
+
+    def block(self, view: "View") -> Block:
+        """Return what it shows, or to keys without the scope that it needs, which one that is."""
+        if self.needs is None or view.may(self.needs[0]):
+            return self.build(view)
+        scope, what = self.needs
+        is_of_people = scope is Scope.PERSONAL
+        return Notice(
+            needs_key(what, scope), "info" if is_of_people else "empty", is_shown_once=True
+        )
 
     @property
     def key(self) -> str:

@@ -88,7 +88,7 @@ def build_sections(view: View) -> Iterator[Shown]:
     notices: list[Block] = []
     for section in view.page.sections:
         try:
-            block = section.build(view)
+            block = section.block(view)
         except EcomError as error:
             block = _missing(error)
         if isinstance(block, Nothing):
@@ -128,7 +128,7 @@ def render_page(view: View) -> HTMLResponse:
         heading=view.page.title_of(view) if view.page.title_of else view.page.title,
         filters=view.filters,
         shown=shown,
-        lead=Shown(view.page.lead, view.page.lead.build(view)) if view.page.lead else None,
+        lead=Shown(view.page.lead, view.page.lead.block(view)) if view.page.lead else None,
         choices=choices_of(view.filters, view.may),
         has_charts=any("chart.html" in _templates_of(section.block) for section in shown),
         range=next(iter(view.ranges), None),

@@ -13,7 +13,6 @@ from ecom_assets.interfaces.api.routes import carts, funnels
 from ecom_assets.interfaces.dashboard.blocks import (
     Block,
     DataTable,
-    Notice,
     TableColumn,
     Tiles,
     compared_tile,
@@ -22,7 +21,6 @@ from ecom_assets.interfaces.dashboard.list_pages import ListPages
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Offset, Section, View
 from ecom_assets.interfaces.dashboard.pages.person import columns_of_people, people
 from ecom_assets.interfaces.dashboard.pages.write_to import AGREED, write_to
-from ecom_assets.interfaces.dashboard.wording import needs_key
 
 LEFT: Final = (
     "cart_count",
@@ -55,8 +53,6 @@ def numbers(view: View) -> Block:
 
 def left(view: View) -> Block:
     """Return the carts that were left, for callers who may see people."""
-    if not view.may(Scope.PERSONAL):
-        return Notice(needs_key("Which carts these are", Scope.PERSONAL), "info")
     chosen: CartFilters = view.filters
     asked: dict[str, Any] = {"sort_by": chosen.sort_by}
     if chosen.carts == "open":
@@ -85,7 +81,9 @@ def left(view: View) -> Block:
     )
 
 
-ONE_BY_ONE: Final = Section("Carts left, one by one", left)
+ONE_BY_ONE: Final = Section(
+    "Carts left, one by one", left, needs=(Scope.PERSONAL, "Which carts these are")
+)
 PAGE: Final = DashboardPage(
     "carts",
     "Carts left",

@@ -14,7 +14,6 @@ from ecom_assets.interfaces.dashboard.blocks import (
     Block,
     Chart,
     DataTable,
-    Notice,
     TableColumn,
     Tiles,
     Why,
@@ -22,7 +21,6 @@ from ecom_assets.interfaces.dashboard.blocks import (
 )
 from ecom_assets.interfaces.dashboard.list_pages import ListPages
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Offset, Section, View
-from ecom_assets.interfaces.dashboard.wording import needs_key
 
 TOTALS: Final = (
     "order_amount",
@@ -132,8 +130,6 @@ def days(view: View) -> Block:
 
 def differences(view: View) -> Block:
     """Return what differs, one by one, for callers who may see people."""
-    if not view.may(Scope.PERSONAL):
-        return Notice(needs_key("Which orders and events these are", Scope.PERSONAL), "info")
     chosen: ReconciliationFilters = view.filters
     asked: dict[str, Any] = {"cause": None if chosen.cause == "any" else chosen.cause}
     answer, pages = ListPages.asked(
@@ -159,7 +155,9 @@ def differences(view: View) -> Block:
 
 
 DAY_BY_DAY: Final = Section("Day by day", days, "two-thirds")
-ONE_BY_ONE: Final = Section("One by one", differences)
+ONE_BY_ONE: Final = Section(
+    "One by one", differences, needs=(Scope.PERSONAL, "Which orders and events these are")
+)
 PAGE: Final = DashboardPage(
     "reconciliation",
     "Orders against events",

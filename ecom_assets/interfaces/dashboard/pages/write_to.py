@@ -18,7 +18,6 @@ from ecom_assets.interfaces.dashboard.blocks import (
 )
 from ecom_assets.interfaces.dashboard.list_pages import ListPages
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Offset, Section, View
-from ecom_assets.interfaces.dashboard.wording import needs_key
 
 LABELS: Final[dict[str, JsonValue]] = {
     "due_again": "Bought once, and due again",
@@ -70,8 +69,6 @@ def _answer(view: View) -> Answer:
 
 def counts(view: View) -> Block:
     """Return how many people a list has, and what they said; without the setting the first only."""
-    if not view.may(Scope.PERSONAL):
-        return Notice(needs_key("Whom to write to", Scope.PERSONAL), "info", is_shown_once=True)
     answer = _answer(view)
     names = list(recipients.RecipientCounts.model_fields)
     shown = names if answer["is_published"] else names[:1]
@@ -80,8 +77,6 @@ def counts(view: View) -> Block:
 
 def who(view: View) -> Block:
     """Return who of a list agreed to be written to, for callers who may see people."""
-    if not view.may(Scope.PERSONAL):
-        return Notice(needs_key("Whom to write to", Scope.PERSONAL), "info", is_shown_once=True)
     answer = _answer(view)
     if not answer["is_published"]:
         return Notice(recipients.NOT_PUBLISHED, "info")
@@ -101,7 +96,8 @@ def who(view: View) -> Block:
     )
 
 
-WHO: Final = Section("Who agreed to be written to", who)
+NEEDS: Final = (Scope.PERSONAL, "Whom to write to")
+WHO: Final = Section("Who agreed to be written to", who, needs=NEEDS)
 PAGE: Final = DashboardPage(
     "write-to",
     "Whom to write to",
@@ -110,5 +106,5 @@ PAGE: Final = DashboardPage(
     asks=WriteToFilters,
     has_comparison=False,
     is_ad_hoc=True,
-    sections=(Section("People on the list", counts, is_titled=False), WHO),
+    sections=(Section("People on the list", counts, is_titled=False, needs=NEEDS), WHO),
 )
