@@ -184,6 +184,11 @@ class Paged(Sliced):
         """Return the page as queries take it."""
         return Page(self.limit, self.offset)
 
+    @property
+    def most(self) -> int:
+        """Return how many rows are looked at."""
+        return self.offset + self.limit
+
 
 class PagedDaysParameters(DaysParameters, Paged):
     """Which days to cover, and which rows of a long list to return."""
