@@ -332,9 +332,7 @@ def save_goal(request: ActionRequest) -> str:
     with request.request_context() as context:
         currency = context.currency if is_money else ""
     goal = MonthGoal.from_mapping({**fields, "currency": currency})
-    store = request.board_store
-    versions = store.versions(MonthGoal, goal.own_slug)
-    store.save(goal.own_slug, goal, versions[0].number if versions else 0, request.caller)
+    request.board_store.replace(goal.own_slug, goal, request.caller)
     return f"The goal is kept: {goal.title}."
 
 
@@ -488,9 +486,7 @@ def decide(request: ActionRequest) -> str:
             "distance": row["distance"],
         }
     )
-    store = request.board_store
-    versions = store.versions(FindingDecision, decision.own_slug)
-    store.save(decision.own_slug, decision, versions[0].number if versions else 0, request.caller)
+    request.board_store.replace(decision.own_slug, decision, request.caller)
     return f"The decision is kept. {decision.title}."
 
 
