@@ -19,6 +19,7 @@ from ecom_assets.commerce.costs.contracts import (
 )
 from ecom_assets.commerce.costs.contribution import CostRules
 from ecom_assets.commerce.costs.measures import PROFIT
+from ecom_assets.commerce.costs.profit import DIMENSIONS
 from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.commerce.sales.contracts import City, Sales
 from ecom_assets.core.tables.check import (
@@ -32,6 +33,7 @@ from ecom_assets.core.tables.check import (
 )
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.portable import count_of, rows_of, union_all, value_of
+from ecom_assets.core.tables.queries import totals_by
 from ecom_assets.core.tables.received import NO_FAULT
 
 SAID_OF: Final = {
@@ -104,7 +106,7 @@ def costs_do_not_contradict(_days: Days | None, item_costs: ir.Table) -> CheckRe
 def profit_adds_up_to_its_lines(days: Days | None, lines: ir.Table, daily: ir.Table) -> BrokenRows:
     """On each day, revenue, cost and profit are the sums of those of the order lines."""
     names = ("revenue_amount", "cost_amount", "gross_profit_amount", "costed_revenue_amount")
-    totals = _totals(daily)
+    totals = totals_by(daily, DIMENSIONS)
     sides = union_all(
         lines.select("order_date", *names),
         totals.select("order_date", **{name: (-totals[name]).cast(PROFIT) for name in names}),
@@ -156,7 +158,7 @@ UNKNOWN_SHARE: Final = 0.2
 @check(ProfitDaily, reads=(ProfitDaily,), warns=True)
 def most_costs_are_known(days: Days | None, daily: ir.Table) -> CheckResult:
     """The cost of most of what was sold on the days of the run is known, in a shop that has any."""
-    every_day = _totals(daily)
+    every_day = totals_by(daily, DIMENSIONS)
     if not value_of(every_day.gross_profit_amount.count()):
         return CheckResult(0, 0)
     totals = rows_on_days(every_day, "order_date", days)
@@ -183,7 +185,7 @@ WEEK: Final = 7
 @check(ProfitDaily, reads=(ProfitDaily,), warns=True)
 def margin_does_not_fall_by_half(days: Days | None, daily: ir.Table) -> CheckResult:
     """The gross margin of the last week is more than half of that of the four weeks before."""
-    totals = _totals(daily)
+    totals = totals_by(daily, DIMENSIONS)
     newest = value_of(rows_on_days(totals, "order_date", days).order_date.max())
     if newest is None:
         return CheckResult(0, 0)
@@ -203,13 +205,6 @@ def margin_does_not_fall_by_half(days: Days | None, daily: ir.Table) -> CheckRes
         "costs are right."
     )
     return CheckResult(1, 1, metadata={"sentence": sentence})
-
-
-def _totals(daily: ir.Table) -> ir.Table:
-    """Return the rows with the totals of days."""
-    return daily.filter(
-        *(daily[name] == "(all)" for name in ProfitDaily.key if name != "order_date")
-    )
 
 
 def _margin(totals: ir.Table) -> Decimal | None:

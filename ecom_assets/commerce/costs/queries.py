@@ -13,7 +13,7 @@ import ibis.expr.types as ir
 from ecom_assets.commerce.costs.contracts import OtherCostsDaily, ProfitDaily, ProfitLines
 from ecom_assets.commerce.costs.measures import HEADLINES, PROFIT, ProfitMeasures
 from ecom_assets.commerce.costs.profit import DIMENSIONS
-from ecom_assets.commerce.orders.orders import ALL, NONE, order_key
+from ecom_assets.commerce.orders.orders import NONE, order_key
 from ecom_assets.commerce.products.item_categories import with_item_categories
 from ecom_assets.commerce.products.queries import categories_of_items
 from ecom_assets.commerce.sales.contracts import City, Item
@@ -41,6 +41,7 @@ from ecom_assets.core.tables.queries import (
     if_known,
     in_period,
     rows_in_period,
+    totals_by,
 )
 
 NUMBERS: Final = tuple(summable(ProfitMeasures))
@@ -174,7 +175,7 @@ def profit(
         NoCostsError: There are no costs.
     """
     require_costs(reading)
-    daily = _rows_by(reading.table(ProfitDaily), None)
+    daily = totals_by(reading.table(ProfitDaily), DIMENSIONS)
     found = sums_of_periods(reading, daily, "order_date", period, ProfitMeasures)
     now, before = (completed(row, ProfitMeasures) for row in found)
     source = category_source(reading, period) if dimension == "item_category" else None
@@ -210,7 +211,7 @@ def other_costs(reading: Reading, period: Period) -> Answer:
 
 def profit_of_days(reading: Reading, days: Days) -> Row | None:
     """Return the profit of some days, in a row or not; None if no cost of any is known."""
-    daily = _rows_by(reading.table(ProfitDaily), None)
+    daily = totals_by(reading.table(ProfitDaily), DIMENSIONS)
     daily = daily.filter(days.contain(daily.order_date))
     (row,) = reading.state(daily.agg(**sums(daily, ProfitMeasures)))
     return completed(row, ProfitMeasures) if row["gross_profit_amount"] is not None else None
@@ -246,7 +247,7 @@ def profit_over_time(
         NoCostsError: There are no costs.
     """
     require_costs(reading)
-    daily = _rows_by(reading.table(ProfitDaily), None)
+    daily = totals_by(reading.table(ProfitDaily), DIMENSIONS)
     return numbers_over_time(reading, daily, "order_date", period, by, ProfitMeasures)
 
 
@@ -321,12 +322,6 @@ def sold_items(reading: Reading, period: Period) -> list[Row]:
     )
 
 
-def _rows_by(daily: ir.Table, dimension: Dimension | None) -> ir.Table:
-    """Return the rows of totals, or those by a dimension."""
-    rows = daily.filter(*(daily[name] == ALL for name in DIMENSIONS if name != dimension))
-    return rows if dimension is None else rows.filter(rows[dimension] != ALL)
-
-
 def parts(
     reading: Reading,
     period: Period,
@@ -382,11 +377,11 @@ def _added_by(reading: Reading, dimension: Dimension, source: CategorySource | N
         return _added_lines(with_item_categories(lines, categories_of_items(reading)), dimension)
     daily = reading.table(ProfitDaily)
     if dimension in TIMES:
-        rows = _rows_by(daily, None)
+        rows = totals_by(daily, DIMENSIONS)
         day = rows.order_date
         rows = rows.mutate(value=start_of_week(day) if dimension == "week" else day)
     else:
-        rows = _rows_by(daily, dimension)
+        rows = totals_by(daily, DIMENSIONS, dimension)
         rows = rows.mutate(value=rows[dimension])
     rows = rows.filter(in_period(rows.order_date))
     return rows.group_by("value").agg(**sums(rows, ProfitMeasures))
