@@ -255,9 +255,8 @@ def profit_of_items(reading: Reading, period: Period, item_ids: Sequence[str]) -
     """Return `HEADLINES` of some items in a period; none for a shop without costs."""
     if not item_ids or not has_costs(reading):
         return {}
-    lines = reading.table(ProfitLines)
-    lines = lines.filter(in_period(lines.order_date), lines.item_id.isin(list(item_ids)))
-    added = _added_lines(lines, "item_id")
+    lines = rows_in_period(reading, ProfitLines)
+    added = _added_lines(lines.filter(lines.item_id.isin(list(item_ids))), "item_id")
     rows = {row["value"]: completed(row, ProfitMeasures) for row in reading.rows(added, period)}
     return {item: {name: row[name] for name in HEADLINES} for item, row in rows.items()}
 
@@ -271,8 +270,7 @@ def numbers_of_items(reading: Reading, name: str) -> ir.Table:
         NoCostsError: There are no costs.
     """
     require_costs(reading)
-    lines = reading.table(ProfitLines)
-    lines = lines.filter(in_period(lines.order_date))
+    lines = rows_in_period(reading, ProfitLines)
     measure = summable(ProfitMeasures)[name]
     sums = aggregates(lines, ProfitMeasures, measures_added(name, measure))
     items = lines.group_by(product_id=lines.item_id).agg(**sums)
@@ -304,8 +302,7 @@ def sold_items(reading: Reading, period: Period) -> list[Row]:
     has a cost, `returned_profit_amount` is the gross profit of what came back, and `shipped_count`
     counts the lines that were shipped, with a cost or without.
     """
-    lines = reading.table(ProfitLines)
-    lines = lines.filter(in_period(lines.order_date))
+    lines = rows_in_period(reading, ProfitLines)
     is_shipped, is_costed = lines.status == "shipped", lines.gross_profit_amount.notnull()
     sums = {
         name: lines[name].sum(where=is_shipped & is_costed).fill_null(0)
@@ -356,21 +353,16 @@ def parts(
 
 def category_source(reading: Reading, period: Period) -> CategorySource:
     """Return where profit by category of a period has categories from."""
-    without = _lines_of_period(reading).filter(lambda lines: lines.item_category == NONE)
+    without = rows_in_period(reading, ProfitLines).filter(lambda lines: lines.item_category == NONE)
     if not reading.rows(without.select("item_id").limit(1), period):
         return OF_LINES
     named = without.semi_join(categories_of_items(reading), "item_id").select("item_id").limit(1)
     return OF_ITEMS if reading.rows(named, period) else OF_LINES
 
 
-def _lines_of_period(reading: Reading) -> ir.Table:
-    lines = reading.table(ProfitLines)
-    return lines.filter(in_period(lines.order_date))
-
-
 def _added_by(reading: Reading, dimension: Dimension, source: CategorySource | None) -> ir.Table:
     """Return the sums of a period for each `value` of a dimension."""
-    lines = _lines_of_period(reading)
+    lines = rows_in_period(reading, ProfitLines)
     if dimension == "item_id":  # too many for a row per day of each
         return _added_lines(lines, dimension)
     if source == OF_ITEMS:

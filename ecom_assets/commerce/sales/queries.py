@@ -355,8 +355,7 @@ def customers_of_period(reading: Reading, period: Period) -> Row:
 def newest_customer_week(reading: Reading, period: Period) -> Row | None:
     """Return the newest week of a period with order lines, over all categories and cities."""
     monday = replace(period, start_date=STARTS["week"](period.start_date))
-    table = reading.table(CustomerRetention)
-    weeks = totals_by(table.filter(in_period(table.week_start_date)), ("item_category", "city_id"))
+    weeks = totals_by(rows_in_period(reading, CustomerRetention), ("item_category", "city_id"))
     rows = reading.rows(weeks.order_by(weeks.week_start_date.desc()).limit(1), monday)
     return rows[0] if rows else None
 
