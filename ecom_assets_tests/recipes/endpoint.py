@@ -2,20 +2,21 @@
 which renders what it returns.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from ecom_assets.behaviour.questions.answer import Answer, definition_of, number
+from ecom_assets.behaviour.questions.answer import AnswerFields, definition_of, number
 from ecom_assets.commerce.sales.contracts import RevenueDaily
 from ecom_assets.commerce.sales.coverage import require_orders
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.tables.queries import Period, Reading, rows_in_period
 from ecom_assets.interfaces.api.parameters import Context, DaysParameters
 
 router = APIRouter(tags=["sales"])
 
 
-def sold_days(reading: Reading, period: Period) -> dict[str, Any]:
+def sold_days(reading: Reading, period: Period) -> Answer:
     """Return how many days of a period have sales.
 
     Raises:
@@ -26,16 +27,14 @@ def sold_days(reading: Reading, period: Period) -> dict[str, Any]:
     return {"day_count": len(reading.rows(days, period))}
 
 
-class SoldDays(Answer):
+class SoldDays(AnswerFields):
     """The days with sales."""
 
     day_count: int | None = number("Days", "count", "Days on which anything was sold or paid back")
 
 
 @router.get("/analytics/sold-days", response_model=SoldDays, summary="Days with sales")
-def get_sold_days(
-    context: Context, parameters: Annotated[DaysParameters, Query()]
-) -> dict[str, Any]:
+def get_sold_days(context: Context, parameters: Annotated[DaysParameters, Query()]) -> Answer:
     """Return how many days have sales."""
     period = context.period(parameters, "sales")
     numbers = sold_days(context.reading, period)

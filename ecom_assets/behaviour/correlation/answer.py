@@ -3,7 +3,7 @@ by odds ratios.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 
 import ibis.expr.types as ir
@@ -29,7 +29,7 @@ from ecom_assets.behaviour.funnels.steps import ANY
 from ecom_assets.behaviour.questions.answer import Kind, QuestionAnswer, number
 from ecom_assets.behaviour.questions.source import QuestionData
 from ecom_assets.behaviour.sessions.rule import SessionRule
-from ecom_assets.core.rows import Row
+from ecom_assets.core.rows import Answer, NamedValues, Row
 from ecom_assets.core.tables.portable import has_kernels, rows_of
 from ecom_assets.core.tables.queries import significant
 
@@ -73,7 +73,7 @@ class CorrelationAnswer(QuestionAnswer):
     )
 
 
-def compute(question: CorrelationQuestion, data: QuestionData) -> dict[str, Any]:
+def compute(question: CorrelationQuestion, data: QuestionData) -> Answer:
     """Return how event types and properties correlate with conversion, the strongest first.
 
     Raises:
@@ -125,7 +125,7 @@ def _entrants(con: SQLBackend, events: ir.Table, funnel: Funnel) -> ir.Table:
 
 
 def _compared(
-    rows: Iterable[Mapping[str, Any]],
+    rows: Iterable[NamedValues],
     column: str | None,
     totals: tuple[int, int],
     confidence: float,

@@ -1,7 +1,8 @@
 """A correlation in a terminal."""
 
-from typing import Any, Final
+from typing import Final
 
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.tables.formats import counted, percent
 
 SAME: Final = 0.05
@@ -27,7 +28,7 @@ def _in_two_digits(number: float) -> str:
     return f"{number:.2g}" if number < 10 else f"{number:,.0f}"  # noqa: PLR2004 (without an exponent)
 
 
-def lines(answer: dict[str, Any]) -> list[str]:
+def lines(answer: Answer) -> list[str]:
     """Return a line for each event type or value: how many times as often visitors with it convert,
     the interval of that factor, the counts, and the odds ratio.
     """

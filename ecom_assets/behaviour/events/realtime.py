@@ -7,7 +7,7 @@ METRICS "Real time".
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import ibis
 import ibis.expr.types as ir
@@ -49,7 +49,7 @@ NEEDS: Final[Mapping[str, str]] = {
 """What events must record for a number of a window, or of a product in it, to be known."""
 
 
-def known(row: Row, lacks: frozenset[str]) -> dict[str, Any]:
+def known(row: Row, lacks: frozenset[str]) -> Row:
     """Return numbers of a window, or of a product; None for those that need what events do not
     record.
     """

@@ -1,12 +1,12 @@
 """The answer to an experiment: how its variants compare, computed from clean events."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Final
+from typing import Final
 
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
@@ -43,6 +43,7 @@ from ecom_assets.behaviour.questions.answer import Kind, QuestionAnswer, number
 from ecom_assets.behaviour.questions.source import QuestionData
 from ecom_assets.behaviour.trends.range import TrendRange
 from ecom_assets.core.errors import DefinitionError, did_you_mean
+from ecom_assets.core.rows import Answer, NamedValues, Row
 from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.tables.queries import DECIMALS, significant
 
@@ -64,7 +65,7 @@ class VariantSums:
     amount_square_sum: Fraction = Fraction(0)
 
     @classmethod
-    def from_row(cls, row: Mapping[str, Any]) -> "VariantSums":
+    def from_row(cls, row: NamedValues) -> "VariantSums":
         """Return the counts of a row."""
         return cls(
             row["variant"],
@@ -173,7 +174,7 @@ class ExperimentAnswer(QuestionAnswer):
     warnings: list[str] = Field(description="Reasons to doubt the comparison, a sentence each")
 
 
-def compute(question: ExperimentQuestion, data: QuestionData) -> dict[str, Any]:
+def compute(question: ExperimentQuestion, data: QuestionData) -> Answer:
     """Return the counts of each variant, and how it compares with the control.
 
     Raises:
@@ -193,7 +194,7 @@ def experiment_answer(
     experiment: ExperimentQuestion,
     days: tuple[date, date],
     source_names: SourceNames | None = None,
-) -> dict[str, Any]:
+) -> Answer:
     """Return the counts of each variant, and how it compares with the control.
 
     Args:
@@ -240,7 +241,7 @@ def experiment_answer(
     }
 
 
-def _largest(counted: ir.Table) -> list[dict[str, Any]]:
+def _largest(counted: ir.Table) -> list[Row]:
     """Return the counts of variants with the most units, one more than there may be."""
     return rows_of(counted.order_by(counted.unit_count.desc(), "variant").limit(MAX_VARIANTS + 2))
 
@@ -260,9 +261,7 @@ def _missing_properties(
     return missing_property_warnings(con, events, experiment.columns, numbers)
 
 
-def _in_order(
-    rows: Sequence[Mapping[str, Any]], experiment: ExperimentQuestion
-) -> list[VariantSums]:
+def _in_order(rows: Sequence[NamedValues], experiment: ExperimentQuestion) -> list[VariantSums]:
     """Return the variants, the control first, the others by name."""
     result = {
         row["variant"]: VariantSums.from_row(row) for row in rows if row["variant"] is not None
@@ -282,9 +281,7 @@ def _in_order(
     return [result.get(name) or VariantSums(name) for name in in_order]
 
 
-def _described(
-    variants: Sequence[VariantSums], experiment: ExperimentQuestion
-) -> list[dict[str, Any]]:
+def _described(variants: Sequence[VariantSums], experiment: ExperimentQuestion) -> list[Row]:
     shares = _shares(variants, experiment)
     rates = _metric([_conversion(variant) for variant in variants], experiment)
     means = (
@@ -336,9 +333,7 @@ def _amounts(variant: VariantSums) -> _MetricEstimate:
     return _MetricEstimate(sample, posterior_of_mean(sample))
 
 
-def _metric(
-    metrics: Sequence[_MetricEstimate], experiment: ExperimentQuestion
-) -> list[dict[str, Any]]:
+def _metric(metrics: Sequence[_MetricEstimate], experiment: ExperimentQuestion) -> list[Row]:
     """Return the value of a metric for each variant,
     and how it compares with that of the first one, the control.
     """
@@ -367,7 +362,7 @@ def _metric(
 
 def _compared(
     control: _MetricEstimate, other: _MetricEstimate, experiment: ExperimentQuestion
-) -> dict[str, Any] | None:
+) -> Answer | None:
     if not control.sample or not other.sample:
         return None
     difference = other.sample.mean - control.sample.mean
@@ -404,7 +399,7 @@ def _shares(variants: Sequence[VariantSums], experiment: ExperimentQuestion) -> 
     return [planned[variant.variant] / math.fsum(planned.values()) for variant in variants]
 
 
-def _ratio(split: SampleRatio | None) -> dict[str, Any] | None:
+def _ratio(split: SampleRatio | None) -> Row | None:
     if not split:
         return None
     ratio = {"chi_squared": _rounded(split.chi_squared), "p_value": significant(split.p_value)}

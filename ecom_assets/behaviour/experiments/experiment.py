@@ -3,16 +3,17 @@
 `comparison.py` compares the counts; `answer.py` puts both together.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Final
+from typing import Final
 
 import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.experiments.question import ExperimentQuestion
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.columns import EXACT, exact_number_of, holds, text_of
 from ecom_assets.core.tables.days import rows_between
 from ecom_assets.core.tables.portable import first_of_each
@@ -124,7 +125,7 @@ def _square_sums(amount: ir.DecimalValue) -> dict[str, ir.DecimalScalar]:
     }
 
 
-def square_sum(counts: Mapping[str, Any]) -> Fraction:
+def square_sum(counts: NamedValues) -> Fraction:
     """Return the exact sum of the squares of amounts, whatever their size,
     from a row of `variant_counts`.
     """

@@ -24,6 +24,7 @@ from ecom_assets.behaviour.questions.fields import (
 )
 from ecom_assets.behaviour.questions.model import Question, QuestionPart
 from ecom_assets.core.errors import DefinitionError, did_you_mean
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.columns import EventFilter
 from ecom_assets.core.tables.conditions import columns_of, where_mapping
 from ecom_assets.core.tables.values import check_column
@@ -51,12 +52,12 @@ class Events(QuestionPart):
     where: Conditions
 
     @classmethod
-    def from_text(cls, text: str) -> Mapping[str, Any]:
+    def from_text(cls, text: str) -> NamedValues:
         """Return the event type as a definition has it."""
         return cls.filled({"event_type": text})
 
     @classmethod
-    def filled(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    def filled(cls, options: NamedValues) -> NamedValues:
         """Return the options that are set, without an event type that any event has."""
         return {
             name: value

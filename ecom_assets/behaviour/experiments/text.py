@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables.currencies import digits_of
 from ecom_assets.core.tables.formats import BAR_WIDTH, UNKNOWN, bar, duration, percent
 
 
-def lines(answer: dict[str, Any]) -> list[str]:
+def lines(answer: Answer) -> list[str]:
     """Return a line per variant and metric, how each compares with the control,
     and whether the split is as planned.
     """
@@ -40,7 +41,7 @@ _SHARE: Final = ".2%"
 
 
 def _metric_lines(
-    variants: Sequence[dict[str, Any]], metric: str, question: dict[str, Any], form: str
+    variants: Sequence[Row], metric: str, question: dict[str, Any], form: str
 ) -> list[str]:
     width = max((len(variant["variant"]) for variant in variants), default=0)
     largest = max((abs(variant[metric]["value"] or 0) for variant in variants), default=0) or 1
@@ -61,9 +62,7 @@ def _metric_lines(
     return lines
 
 
-def _comparison(
-    variant: str, compared: dict[str, Any], question: dict[str, Any], form: str
-) -> list[str]:
+def _comparison(variant: str, compared: Row, question: dict[str, Any], form: str) -> list[str]:
     relative = compared["relative_difference"]
     share = "" if relative is None else f" ({relative:+.1%})"
     difference = _value(compared["difference"], f"+{form}")
@@ -89,7 +88,7 @@ def _ends(interval: dict[str, float], form: str) -> str:
     return f"{interval['low']:+{form}} to {interval['high']:+{form}}"
 
 
-def _notes(answer: dict[str, Any]) -> list[str]:
+def _notes(answer: Answer) -> list[str]:
     """Return lines on the split, on units left out, and on units whose time is not over."""
     lines, definition = [""], answer["definition"]
     if ratio := answer["sample_ratio"]:

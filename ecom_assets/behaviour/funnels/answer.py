@@ -65,7 +65,7 @@ from ecom_assets.behaviour.sessions.question import known_session_rule
 from ecom_assets.behaviour.sessions.rule import TOOL_RULES, SessionRule
 from ecom_assets.behaviour.sessions.sessions import SESSION, session_events
 from ecom_assets.core.errors import DefinitionError, WorkError
-from ecom_assets.core.rows import Row
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables.columns import text_of
 from ecom_assets.core.tables.portable import count_of, has_kernels, rows_of
 from ecom_assets.core.tables.values import in_order, json_path
@@ -261,7 +261,7 @@ def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
     source_names: SourceNames | None = None,
     limits: EntryLimits = ALL_DAYS,
     without_sessions: Described | None = None,
-) -> dict[str, Any]:
+) -> Answer:
     """Return the definition, the number of units and their times at each step,
     what else is asked for, and warnings.
 
@@ -531,7 +531,7 @@ class StepList:
     """What takes all of them, block by block; the answer then lists none."""
 
 
-def _listed_by(funnel: Funnel, listed: StepList, values: dict[str, Any]) -> Keep:
+def _listed_by(funnel: Funnel, listed: StepList, values: Answer) -> Keep:
     """Return a function that puts who is at the step, and how many they are, into `values`."""
 
     def count_and_list(chains: ir.Table) -> None:
@@ -557,7 +557,7 @@ def _listed_by(funnel: Funnel, listed: StepList, values: dict[str, Any]) -> Keep
     return count_and_list
 
 
-def compute_who(listed: StepList, question: FunnelQuestion, data: QuestionData) -> dict[str, Any]:
+def compute_who(listed: StepList, question: FunnelQuestion, data: QuestionData) -> Answer:
     """Return the first units at a step, in order, and the number of all of them.
 
     Raises:
@@ -574,7 +574,7 @@ def compute_who(listed: StepList, question: FunnelQuestion, data: QuestionData) 
             "The visitors at a step are listed per user or session, not for totals or properties; "
             "set per."
         )
-    values: dict[str, Any] = {}
+    values: Answer = {}
     answer = _answer(question, data, _listed_by(question, listed, values))
     # The days of entry are no field of this answer: by them it is known whether its numbers are.
     return {
@@ -585,7 +585,7 @@ def compute_who(listed: StepList, question: FunnelQuestion, data: QuestionData) 
     }
 
 
-def compute(question: FunnelQuestion, data: QuestionData) -> dict[str, Any]:
+def compute(question: FunnelQuestion, data: QuestionData) -> Answer:
     """Return the units and their times at each step, and what else is asked for.
 
     Raises:
@@ -597,7 +597,7 @@ def compute(question: FunnelQuestion, data: QuestionData) -> dict[str, Any]:
     return _answer(question, data, data.keep)
 
 
-def _answer(question: FunnelQuestion, data: QuestionData, keep: Keep | None) -> dict[str, Any]:
+def _answer(question: FunnelQuestion, data: QuestionData, keep: Keep | None) -> Answer:
     entered = question.entry_days
     # That of the preset's tool, if it has sessions.
     session_rule = question.session_rule or TOOL_RULES.get(str(question.preset))
@@ -626,7 +626,7 @@ def _answer(question: FunnelQuestion, data: QuestionData, keep: Keep | None) -> 
 
 def _entries_of_nobody(
     question: FunnelQuestion, data: QuestionData, limits: EntryLimits
-) -> dict[str, Any] | None:
+) -> Answer | None:
     """Return the days of entry that are asked for,
     where the visitor segment has no event to take them from.
     """

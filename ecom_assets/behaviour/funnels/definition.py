@@ -34,13 +34,17 @@ from ecom_assets.behaviour.questions.fields import (
     FormLines,
     Name,
     breakdown,
+    by_field,
     commas,
     field,
+    limit_field,
     periods,
+    week_start_field,
     where_field,
 )
 from ecom_assets.behaviour.questions.model import Definition, preset_field, presets_of
 from ecom_assets.core.errors import DefinitionError
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.conditions import EVERYTHING, columns_of, number_columns_of
 from ecom_assets.core.tables.values import (
     Preset,
@@ -48,7 +52,6 @@ from ecom_assets.core.tables.values import (
     check_column,
     json_path,
     named_columns,
-    split_columns,
 )
 
 PRESETS: Final[Mapping[str, Preset]] = {
@@ -178,19 +181,8 @@ class Funnel(Definition):
             options={"": "Visitors", "session": "Sessions", "totals": "Every attempt"},
         ),
     )
-    by: breakdown("`by`") = field(  # type: ignore[valid-type]  # a type of a function
-        None,
-        "Break down by",
-        "Column or properties.key to compare, bins of numbers such as cart_amount:bins=5 or "
-        "cart_amount:edges=20,50, or up to 5 of these",
-        parts=split_columns,
-        form=FormField(
-            "by",
-            hint="product_category, cart_amount:bins=5",
-            suggests="columns",
-            width=2,
-            about=("by", "breakdown"),
-        ),
+    by: breakdown("`by`") = by_field(  # type: ignore[valid-type]  # a type of a function
+        "to compare, bins of numbers", about=("by", "breakdown")
     )
     over: Annotated[str | None, OVER] = field(
         None,
@@ -242,18 +234,8 @@ class Funnel(Definition):
         ),
         option=CommandOption(needs=("by", "says whose value of --by counts")),
     )
-    limit: Count = field(
-        25,
-        "Group remaining values as Other after",
-        "How many values of `by` to show; the others are Other",
-        ge=1,
-        le=GREATEST_LIMIT,
-        form=FormField("breakdown", hint="25"),
-        option=CommandOption(needs=("by", "sets how many values of --by are shown")),
-    )
-    week_start: Annotated[str, WEEK_START] = field(
-        "monday", "Weeks begin on", "Weekday on which weeks begin", form=FormField("calendar")
-    )
+    limit: Count = limit_field(25, GREATEST_LIMIT, "Other")
+    week_start: Annotated[str, WEEK_START] = week_start_field()
     time_to_convert: TimeToConvert | None = field(
         None,
         "Between steps",
@@ -263,7 +245,7 @@ class Funnel(Definition):
     preset: Annotated[str | None, presets_of(PRESETS)] = preset_field()
 
     @classmethod
-    def filled(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    def filled(cls, options: NamedValues) -> NamedValues:
         """Return the options that are set, and the values of its preset;
         only cohorts by week have a weekday.
         """

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import date
 from operator import itemgetter
-from typing import Any, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
 import ibis.expr.types as ir
 
@@ -158,7 +158,7 @@ def _plain_steps(rows: list[Row]) -> list[Row]:
     return plain_steps([row["event_type"] for row in rows], [int(row["units"]) for row in rows])
 
 
-def final_carts(reading: Reading, period: Period) -> list[dict[str, Any]]:
+def final_carts(reading: Reading, period: Period) -> list[Row]:
     """Return the carts of a period by unit and horizon,
     counting only those whose horizon is over in the data.
     """

@@ -12,7 +12,7 @@ a breakdown add up to the total. Times are whole microseconds (`_us`) until the 
 seconds (`_s`). Quantiles are found by rank, so that all engines give equal ones.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -25,7 +25,7 @@ from ecom_assets.behaviour.funnels.definition import Funnel
 from ecom_assets.behaviour.funnels.kernel.passes import StepTimes
 from ecom_assets.behaviour.funnels.steps import ANY, MAX_BINS, TimeToConvert
 from ecom_assets.core.errors import DefinitionError
-from ecom_assets.core.rows import Row
+from ecom_assets.core.rows import Answer, NamedValues, Row
 from ecom_assets.core.tables.packed import Ints
 from ecom_assets.core.tables.portable import rows_of
 
@@ -151,7 +151,7 @@ def time_row(time: str, values: Ints) -> Row:
     return row
 
 
-def types_in_doubt(funnel: Funnel, numbers: Sequence[Mapping[str, Any]]) -> list[str]:
+def types_in_doubt(funnel: Funnel, numbers: Sequence[NamedValues]) -> list[str]:
     """Return the event types that may be missing from the data: of steps that nobody took,
     and of exclusions.
     """
@@ -331,7 +331,7 @@ def _count_inside(time_us: ir.IntegerValue, between: Bin) -> ir.IntegerScalar:
     return inside.ifelse(1, 0).sum()
 
 
-def conversion_times(chains: ir.Table, definition: TimeToConvert) -> dict[str, Any]:
+def conversion_times(chains: ir.Table, definition: TimeToConvert) -> Answer:
     """Return the number of units that took both steps, the average,
     quantiles and bins of their times.
 
@@ -357,7 +357,7 @@ def keeps_times_between(definition: TimeToConvert) -> bool:
     return definition.first in {1, definition.last - 1}
 
 
-def counted_times(times: StepTimes, definition: TimeToConvert) -> dict[str, Any] | None:
+def counted_times(times: StepTimes, definition: TimeToConvert) -> Row | None:
     """Return what `conversion_times` does, from the kernel's times; None for steps whose times it
     does not keep together.
 
@@ -384,9 +384,9 @@ def counted_times(times: StepTimes, definition: TimeToConvert) -> dict[str, Any]
 
 
 def _conversion_answer(
-    row: dict[str, Any], definition: TimeToConvert, count_bins: Callable[[list[Bin]], list[int]]
-) -> dict[str, Any]:
-    answer: dict[str, Any] = {
+    row: Row, definition: TimeToConvert, count_bins: Callable[[list[Bin]], list[int]]
+) -> Answer:
+    answer: Answer = {
         "from_step": definition.first,
         "to_step": definition.last,
         "count": row["count"],

@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, Final
 from ecom_assets.behaviour.questions.fields import Choices, Conditions, Count, EventType, field
 from ecom_assets.behaviour.questions.model import QuestionPart
 from ecom_assets.core.errors import DefinitionError, UsageError
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.columns import EVERY, OCCURRENCES
 from ecom_assets.core.tables.conditions import EVERYTHING, Condition, Group, Where, columns_of
 from ecom_assets.core.tables.values import Scalar, kind_of, parse_duration
@@ -44,7 +45,7 @@ class FunnelEvent(QuestionPart):
     )
 
     @classmethod
-    def from_text(cls, text: str) -> Mapping[str, Any]:
+    def from_text(cls, text: str) -> NamedValues:
         """Return the event type as a definition has it."""
         return {"event_type": text}
 
@@ -109,7 +110,7 @@ class FunnelStep(FunnelEvent):
     )
 
     @classmethod
-    def from_text(cls, text: str) -> Mapping[str, Any]:
+    def from_text(cls, text: str) -> NamedValues:
         """Return a step that is written as its event type, with `?` after it if it is optional.
 
         What stands in double quotes is the event type as it is, such as one that ends in `?`
@@ -199,7 +200,7 @@ class TimeToConvert(QuestionPart):
     )
 
     @classmethod
-    def from_text(cls, text: str) -> Mapping[str, Any]:
+    def from_text(cls, text: str) -> NamedValues:
         """Return two steps that are written as `1:3`."""
         match = re.fullmatch(r"\s*(\d{1,3})\s*[:-]\s*(\d{1,3})\s*", text)
         if not match:

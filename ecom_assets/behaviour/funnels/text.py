@@ -5,12 +5,13 @@ and what else is asked for.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ecom_assets.core.rows import Answer, NamedValues
 from ecom_assets.core.tables.formats import BAR_WIDTH, aligned_percent, bar, by_text, duration
 
 Step = Mapping[str, Any]
 
 
-def lines(answer: dict[str, Any]) -> list[str]:
+def lines(answer: Answer) -> list[str]:
     """Return the steps, then the breakdown,
     the cohorts and the time to convert where they are asked for.
     """
@@ -22,7 +23,7 @@ def lines(answer: dict[str, Any]) -> list[str]:
     ]
 
 
-def step_lines(definition: Mapping[str, Any], steps: Sequence[Step]) -> list[str]:
+def step_lines(definition: NamedValues, steps: Sequence[Step]) -> list[str]:
     """Return the chart with the median time of each step; if the order is any,
     step n means any n steps.
     """
@@ -60,9 +61,7 @@ def funnel_chart(steps: Sequence[Step]) -> list[str]:
     return lines
 
 
-def breakdown_lines(
-    definition: Mapping[str, Any], breakdown: Sequence[Mapping[str, Any]]
-) -> list[str]:
+def breakdown_lines(definition: NamedValues, breakdown: Sequence[NamedValues]) -> list[str]:
     """Return a line per value: the count of each step,
     and the conversion from the first step to the last.
     """
@@ -73,7 +72,7 @@ def breakdown_lines(
     return [*lines, *(_counts_line(entry["value"], width, entry["steps"]) for entry in breakdown)]
 
 
-def cohort_lines(definition: Mapping[str, Any], cohorts: Sequence[Mapping[str, Any]]) -> list[str]:
+def cohort_lines(definition: NamedValues, cohorts: Sequence[NamedValues]) -> list[str]:
     """Return a line per period of entry, as in a breakdown, and one per value of it;
     `*` marks open windows.
     """
@@ -98,7 +97,7 @@ def _counts_line(name: str, width: int, steps: Sequence[Step]) -> str:
     return f"  {name:{width}} {counts}  {aligned_percent(steps[-1]['conversion_from_start'])}"
 
 
-def times_lines(times: Mapping[str, Any] | None) -> list[str]:
+def times_lines(times: NamedValues | None) -> list[str]:
     """Return the time to convert: a line per bin, and the average with the quantiles."""
     if times is None:
         return []

@@ -3,7 +3,7 @@
 METRICS "Journeys".
 """
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import ibis
 import ibis.expr.types as ir
@@ -31,6 +31,7 @@ from ecom_assets.behaviour.sessions.kernel import can_count
 from ecom_assets.behaviour.sessions.question import known_session_rule
 from ecom_assets.behaviour.sessions.rule import SessionRule
 from ecom_assets.behaviour.sessions.sessions import SESSION, session_events
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables.columns import meeting
 from ecom_assets.core.tables.days import Ends, days_definition, rows_between
 from ecom_assets.core.tables.portable import count_of, has_kernels, rows_of
@@ -85,7 +86,7 @@ class OwnJourneysAnswer(QuestionAnswer):
     other_paths: list[CountedPath] = Field(description="Those of sessions without one")
 
 
-def compute(question: JourneyQuestion, data: QuestionData) -> dict[str, Any]:
+def compute(question: JourneyQuestion, data: QuestionData) -> Answer:
     """Return sessions, transitions (in total and by place) and the most frequent paths.
 
     Raises:
@@ -98,7 +99,7 @@ def compute(question: JourneyQuestion, data: QuestionData) -> dict[str, Any]:
     return {"definition": question.to_mapping() | days_definition(data.days), **numbers}
 
 
-def _without_purchases(numbers: dict[str, Any]) -> dict[str, Any]:
+def _without_purchases(numbers: Answer) -> Answer:
     """Return numbers of events that record no purchase: nobody knows what ended in one."""
     of_path = dict.fromkeys(("converted_sessions", "conversion_rate"))
     return numbers | {
@@ -113,7 +114,7 @@ def _without_purchases(numbers: dict[str, Any]) -> dict[str, Any]:
 
 def journeys_of_events(
     con: SQLBackend, events: ir.Table, question: JourneyQuestion, ends: Ends = (None, None)
-) -> dict[str, Any]:
+) -> Answer:
     """Return sessions, transitions (in total and by place) and the most frequent paths.
 
     Args:
@@ -129,7 +130,7 @@ def journeys_of_events(
 
 def _by_kernel(
     con: "Backend", events: ir.Table, question: JourneyQuestion, ends: Ends
-) -> dict[str, Any] | None:
+) -> Answer | None:
     """Return the answer of the kernel; None if it does not know the rule of sessions,
     or there is too much.
     """
@@ -150,7 +151,7 @@ def _by_kernel(
     return {**sums, **_both_transitions(counted.transitions, question.min_count), **tops}
 
 
-def _by_expression(events: ir.Table, question: JourneyQuestion, ends: Ends) -> dict[str, Any]:
+def _by_expression(events: ir.Table, question: JourneyQuestion, ends: Ends) -> Answer:
     rule = question.journey_rule
     numbered = _in_sessions(events, question.rule)
     with numbered.cache() as placed, _started(placed, ends).cache() as sessions:
@@ -218,7 +219,7 @@ def part_of(steps: ir.Table, question: JourneyQuestion) -> ir.Table:
     return placed.mutate(place=position).drop("first_place", "last_place", "begins")
 
 
-def _both_transitions(counted: ir.Table, min_count: int) -> dict[str, Any]:
+def _both_transitions(counted: ir.Table, min_count: int) -> Answer:
     return {
         "transitions": _transitions(counted, ("from_step", "to_step"), min_count),
         "steps": _transitions(counted, ("place", "from_step", "to_step"), min_count),
@@ -256,7 +257,7 @@ def _paths(steps: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
     return rows.mutate(is_cut=rows.is_cut | (rows.late == 1)).drop("late")
 
 
-def _transitions(steps: ir.Table, by: tuple[str, ...], min_count: int) -> list[dict[str, Any]]:
+def _transitions(steps: ir.Table, by: tuple[str, ...], min_count: int) -> list[Row]:
     sums = steps.group_by(*by).agg(
         count=steps.transition_count.sum(), converted=steps.converted_transition_count.sum()
     )

@@ -28,6 +28,7 @@ from ecom_assets.behaviour.journeys.journeys import (
 from ecom_assets.behaviour.journeys.question import JourneyQuestion
 from ecom_assets.behaviour.sessions.kernel import UNIT_SQL, UNITS, Flags, Part, begins_of, gathered
 from ecom_assets.behaviour.sessions.sessions import UNIT
+from ecom_assets.core.rows import Row
 from ecom_assets.core.tables.days import Ends
 from ecom_assets.core.tables.packed import Ints
 
@@ -103,7 +104,7 @@ class CountedJourneys:
     session_counts: Ints
     converted_counts: Ints
 
-    def top_paths(self, counts: Ints, converted: Ints, most: int) -> list[dict[str, Any]]:
+    def top_paths(self, counts: Ints, converted: Ints, most: int) -> list[Row]:
         """Return the rows of `top_paths`, where so many sessions of each path count,
         and so many have a purchase.
         """
@@ -116,7 +117,7 @@ class CountedJourneys:
         for position in chosen:
             sequence = self.examples[position]
             path, is_cut = self._path(int(begins[sequence]), int(self.sequences.sizes[sequence]))
-            row: dict[str, Any] = {
+            row: Row = {
                 "path": path,
                 "is_cut": is_cut or bool(self.sequences.is_late[sequence]),
             }

@@ -1,8 +1,7 @@
 """Numbers of journeys: transitions, the most frequent paths, and searches."""
 
-from collections.abc import Mapping
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import ibis
 import ibis.expr.types as ir
@@ -11,7 +10,7 @@ from ecom_assets.behaviour.events.recorded import PURCHASES, SEARCHES, not_recor
 from ecom_assets.behaviour.journeys.contracts import Journeys, JourneyTransitions, SearchPerformance
 from ecom_assets.behaviour.journeys.journeys import steps_of, top_paths
 from ecom_assets.behaviour.journeys.measures import SearchMeasures
-from ecom_assets.core.rows import Row
+from ecom_assets.core.rows import Answer, NamedValues, Row
 from ecom_assets.core.tables.measures import completed, sums, unknown_measures
 from ecom_assets.core.tables.portable import rows_of
 from ecom_assets.core.tables.queries import (
@@ -30,7 +29,7 @@ Dimension = Literal["page_type", "category"]
 
 def journeys(
     reading: Reading, period: Period, dimension: Dimension, place: int | None, page: Page
-) -> dict[str, Any]:
+) -> Answer:
     """Return the transitions in sessions that started in a period,
     and the number of distinct pairs of steps.
     """
@@ -73,7 +72,7 @@ SearchOrder = Literal["searches", "nowhere"]
 
 def searches(
     reading: Reading, period: Period, page: Page, sort_by: SearchOrder = "searches"
-) -> dict[str, Any]:
+) -> Answer:
     """Return the terms searched in sessions that started in a period, the most searched first or
     those of which most searches led nowhere, and the number of terms.
     """
@@ -110,7 +109,7 @@ def search_totals(reading: Reading, period: Period) -> Row:
     }
 
 
-def journey_totals(reading: Reading, period: Period, top: int) -> dict[str, Any]:
+def journey_totals(reading: Reading, period: Period, top: int) -> Answer:
     """Return the sessions of a period, those with a purchase, and the most frequent paths of page
     types; how many end in a purchase is null where events record none.
     """
@@ -121,7 +120,7 @@ def journey_totals(reading: Reading, period: Period, top: int) -> dict[str, Any]
         converted_sessions=period_journeys.is_converted.ifelse(1, 0).sum().fill_null(0),
     )
     (row,) = fetch(counted)
-    totals: dict[str, Any] = {
+    totals: Answer = {
         **{name: int(count) for name, count in row.items()},
         "top_paths": path_rows(period_journeys, top, fetch),
     }
@@ -132,14 +131,14 @@ def journey_totals(reading: Reading, period: Period, top: int) -> dict[str, Any]
     return totals
 
 
-def path_rows(paths: ir.Table, top: int, fetch: Fetch = rows_of) -> list[dict[str, Any]]:
+def path_rows(paths: ir.Table, top: int, fetch: Fetch = rows_of) -> list[Row]:
     """Return the most frequent paths in rows of `Journeys` of one dimension."""
     (counted,) = fetch(paths.agg(n=paths.count()))
     total = int(counted["n"])
     return [path_row(row, total) for row in fetch(top_paths(paths, top))]
 
 
-def path_row(row: Mapping[str, Any], total: int) -> dict[str, Any]:
+def path_row(row: NamedValues, total: int) -> Row:
     """Return a row of `top_paths` as part of an answer;
     `total` is how many sessions there are with any path.
     """

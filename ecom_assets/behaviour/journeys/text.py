@@ -1,11 +1,10 @@
 """Journeys in a terminal: the most frequent paths and transitions."""
 
-from typing import Any
-
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables.formats import aligned_percent, counted
 
 
-def lines(answer: dict[str, Any]) -> list[str]:
+def lines(answer: Answer) -> list[str]:
     """Return the number of sessions, the paths of all of them, with a purchase and without,
     and the transitions.
     """
@@ -40,7 +39,7 @@ def lines(answer: dict[str, Any]) -> list[str]:
     return result
 
 
-def path_line(path: dict[str, Any], *, is_cut_before: bool = False) -> str:
+def path_line(path: Row, *, is_cut_before: bool = False) -> str:
     """Return a path as a line of text, with an ellipsis where it is cut:
     at its end, or before it.
     """

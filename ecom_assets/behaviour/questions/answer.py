@@ -44,6 +44,7 @@ from ecom_assets.behaviour.visitor_segments.segment import (
     in_segment,
 )
 from ecom_assets.core.errors import DefinitionError, SourceError
+from ecom_assets.core.rows import Answer, NamedValues
 from ecom_assets.core.tables.contract import TEXT_FORMATS, Column
 from ecom_assets.core.tables.currencies import USUAL_DIGITS, digits_of, rounded
 from ecom_assets.core.tables.days import FIRST_DATE, Ends
@@ -285,7 +286,7 @@ def may_lack_what_is_about_numbers(schema: dict[str, Any]) -> None:
     schema["required"] = [name for name in schema["required"] if name not in ABOUT_THE_NUMBERS]
 
 
-class Answer(BaseModel):
+class AnswerFields(BaseModel):
     """The fields of every answer."""
 
     model_config = ConfigDict(json_schema_extra=may_lack_what_is_about_numbers, defer_build=True)
@@ -327,7 +328,7 @@ class Rows(BaseModel):
     )
 
 
-class QuestionAnswer(Answer):
+class QuestionAnswer(AnswerFields):
     """The fields of every answer to an ad-hoc question."""
 
     event_count: int = Field(description="Events that were looked at")
@@ -363,7 +364,7 @@ def no_check(_question: Any, _source: EventSource) -> None:  # noqa: ANN401 (any
     """Refuse nothing before rows are read."""
 
 
-def no_lines(_answer: dict[str, Any]) -> list[str]:
+def no_lines(_answer: Answer) -> list[str]:
     """Return nothing, as a question without a command prints."""
     return []
 
@@ -398,11 +399,11 @@ class Kind(Generic[Q, A]):
     name: str
     question: type[Q]
     answer: type[A]
-    compute: Callable[[Q, QuestionData], dict[str, Any]]
+    compute: Callable[[Q, QuestionData], Answer]
     summary: str
     tool: str = ""
     lists: Sequence[str] = ()
-    lines: Callable[[dict[str, Any]], list[str]] = no_lines
+    lines: Callable[[Answer], list[str]] = no_lines
     without: str = ""
     of_orders: bool = False
     only_orders: bool = False
@@ -466,7 +467,7 @@ def _answer_of(
     kind: Kind[Q, A],
     question: Q,
     data: QuestionData,
-    numbers: dict[str, Any],
+    numbers: Answer,
     page: tuple[int | None, int],
 ) -> A:
     """Return the answer with these numbers, if its days are known."""
@@ -527,7 +528,7 @@ def _beside_other_days(
     return own.model_copy(update={"before": before})
 
 
-def period_of(document: Mapping[str, Any]) -> Period:
+def period_of(document: NamedValues) -> Period:
     """Return the days of an answer, and which are known: the days of entry into a funnel,
     where they are requested.
     """
@@ -546,7 +547,7 @@ def period_of(document: Mapping[str, Any]) -> Period:
     )
 
 
-def _known_days_of(days: Mapping[str, Any]) -> KnownDays:
+def _known_days_of(days: NamedValues) -> KnownDays:
     source = SourceDays.model_validate(days)
     return KnownDays(
         source.known_from,
@@ -556,7 +557,7 @@ def _known_days_of(days: Mapping[str, Any]) -> KnownDays:
     )
 
 
-def in_place_of_numbers(document: Mapping[str, Any]) -> str:
+def in_place_of_numbers(document: NamedValues) -> str:
     """Return what people read in place of an answer that nothing is known of;
     empty where it can be shown.
 
@@ -565,7 +566,7 @@ def in_place_of_numbers(document: Mapping[str, Any]) -> str:
     return UNKNOWN if is_unknown(document) and not document.get("series") else ""
 
 
-def is_unknown(document: Mapping[str, Any]) -> bool:
+def is_unknown(document: NamedValues) -> bool:
     """Return whether the numbers of an answer are null, because the data hold none of its days.
 
     Without any event at all they are 0: files are all the data that there is.
@@ -611,7 +612,7 @@ def _unknown(value: Any, info: FieldInfo) -> Any:  # noqa: ANN401 (the value of 
     return None if is_number and NoneType in get_args(info.annotation) else value
 
 
-def visitors_by(document: Mapping[str, Any]) -> str:
+def visitors_by(document: NamedValues) -> str:
     """Return the heading of one of two answers that are compared:
     the identity rule that its visitors are found by.
     """
@@ -712,9 +713,7 @@ def _doubts(data: QuestionData) -> list[str]:
     )
 
 
-def _page_of(
-    numbers: dict[str, Any], lists: Sequence[str], page: tuple[int | None, int]
-) -> dict[str, Any]:
+def _page_of(numbers: Answer, lists: Sequence[str], page: tuple[int | None, int]) -> Answer:
     names = [name for name in lists if name in numbers]
     if not names:
         return numbers
@@ -722,7 +721,7 @@ def _page_of(
     return cut(numbers, listed, *page)
 
 
-def _days_of(question: Question, data: QuestionData) -> dict[str, Any]:
+def _days_of(question: Question, data: QuestionData) -> Answer:
     """Return the days that the answer covers, and the newest one in the data."""
     opened, newest = data.opened, data.source.newest_date or data.opened.known.last or FIRST_DATE
     if data.days == (None, None):

@@ -25,6 +25,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from ecom_assets.core.errors import DefinitionError, did_you_mean
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.conditions import EVERYTHING, Condition, Group, Where, where_from
 from ecom_assets.core.tables.values import (
     DURATION,
@@ -32,6 +33,7 @@ from ecom_assets.core.tables.values import (
     by_columns,
     duration_text,
     parse_duration,
+    split_columns,
 )
 from ecom_assets.core.tables.values import WEEKDAYS as WEEKDAY_NAMES
 
@@ -244,7 +246,7 @@ SAID_AS: Final = {
 """What a JSON schema calls the bounds of each type of value."""
 
 
-def _say_bounds(bounds: Mapping[str, Any], schema: JsonSchemaValue) -> None:
+def _say_bounds(bounds: NamedValues, schema: JsonSchemaValue) -> None:
     """Write the bounds of a field into its schema,
     from which pydantic leaves them out where a value may be null.
     """
@@ -522,7 +524,50 @@ def where_field(
     help: str = WHERE_HELP,  # noqa: A002 (as argparse and typer call it)
     *,
     hint: str = "product_category = Shoes",
+    option: CommandOption = SAME_OPTION,
 ) -> Any:  # noqa: ANN401 (as `field`)
     """Declare conditions of a question, which hold of every event by default."""
     form = FormField("filter", hint, "conditions", width=2)
-    return field([], label, help, form=form, parts=lines_of)
+    return field([], label, help, form=form, option=option, parts=lines_of)
+
+
+def by_field(compared: str, about: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 (as `field`)
+    """Declare columns to break down by; `compared` says what of them is compared, and of what bins
+    are.
+    """
+    form = FormField(
+        "by",
+        hint="product_category, cart_amount:bins=5",
+        suggests="columns",
+        width=2,
+        about=about,
+    )
+    return field(
+        None,
+        "Break down by",
+        f"Column or properties.key {compared} such as cart_amount:bins=5 or "
+        "cart_amount:edges=20,50, or up to 5 of these",
+        parts=split_columns,
+        form=form,
+    )
+
+
+def limit_field(default: int, most: int, others: str = "(other)") -> Any:  # noqa: ANN401 (as `field`)
+    """Declare how many values of a breakdown are shown, at most so many; `others` is what the
+    answer calls the rest.
+    """
+    return field(
+        default,
+        "Group remaining values as Other after",
+        f"How many values of `by` to show; the others are {others}",
+        ge=1,
+        le=most,
+        form=FormField("breakdown", hint=str(default)),
+        option=CommandOption(needs=("by", "sets how many values of --by are shown")),
+    )
+
+
+def week_start_field() -> Any:  # noqa: ANN401 (as `field`)
+    """Declare on which weekday weeks begin."""
+    help_text = "Weekday on which weeks begin"
+    return field("monday", "Weeks begin on", help_text, form=FormField("calendar"))

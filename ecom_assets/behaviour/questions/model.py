@@ -46,7 +46,7 @@ from ecom_assets.behaviour.questions.fields import (
     input_of,
 )
 from ecom_assets.core.errors import DefinitionError, check_keys, quoted_value
-from ecom_assets.core.rows import without_none
+from ecom_assets.core.rows import NamedValues, without_none
 from ecom_assets.core.tables.conditions import Condition, Group, columns_of, with_event_types
 from ecom_assets.core.tables.days import DayRange, Ends
 from ecom_assets.core.tables.queries import Period, TimeRange
@@ -67,7 +67,7 @@ class QuestionPart(BaseModel):
     """What the form calls some of its parts, if not as `PARTS`."""
 
     @classmethod
-    def from_text(cls, text: str) -> Mapping[str, Any]:
+    def from_text(cls, text: str) -> NamedValues:
         """Return the part that is written as one line; parts that can be written so override this.
 
         Raises:
@@ -84,7 +84,7 @@ class QuestionPart(BaseModel):
         return [info.alias or name for name, info in cls.model_fields.items()]
 
     @classmethod
-    def filled(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    def filled(cls, options: NamedValues) -> NamedValues:
         """Return the options with those that follow from them; the base adds none."""
         return options
 
@@ -222,7 +222,7 @@ class Definition(QuestionPart):
 
     PRESETS: ClassVar[Mapping[str, Preset]] = {}
     """The values of other tools, by the names of the fields."""
-    OF_COMMAND: ClassVar[Mapping[str, Any]] = {}
+    OF_COMMAND: ClassVar[NamedValues] = {}
     """Defaults of the command, which replace those of the fields."""
     ABOUT: ClassVar[str] = "question"
     """What a tool has or lacks, as in "ClickHouse has no sessions"."""
@@ -241,7 +241,7 @@ class Definition(QuestionPart):
     """
 
     @classmethod
-    def filled(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    def filled(cls, options: NamedValues) -> NamedValues:
         """Return the options, with the values of the preset for those that are unset."""
         if options.get("preset") is None:
             return options
@@ -395,7 +395,7 @@ class Question(Definition):
     )
 
     @classmethod
-    def from_command(cls, options: Mapping[str, Any], file: Mapping[str, Any]) -> Self:
+    def from_command(cls, options: NamedValues, file: NamedValues) -> Self:
         """Return the question of a command;
         questions with options that need each other override this.
 
@@ -592,7 +592,7 @@ def in_order(question: type[Question]) -> list[QuestionField]:
     )
 
 
-def definition_of(question: type[Question], texts: Mapping[str, Any]) -> dict[str, Any]:
+def definition_of(question: type[Question], texts: NamedValues) -> dict[str, Any]:
     """Return the definition that texts give, by the name of a field;
     a field that is not among them has its default.
     """

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.behaviour.questions.source import EventSource
-from ecom_assets.core.rows import Row
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.tables.columns import column_of, comparable, kind_of_column, text_of
 from ecom_assets.core.tables.portable import count_of, rows_of
 from ecom_assets.core.tables.queries import Page, Period, events_in_period
@@ -93,7 +93,7 @@ def documents_of(events: ir.Table, most: int = MOST_DOCUMENTS) -> ir.Table:
     )
 
 
-def key_counts(documents: Iterable[Mapping[str, Any]], search: str) -> list[Row]:
+def key_counts(documents: Iterable[NamedValues], search: str) -> list[Row]:
     """Return the keys of documents as columns are named, with the documents that have each,
     the most frequent first.
     """

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import date
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import ibis.expr.types as ir
 from pydantic import BaseModel, Field
@@ -17,6 +17,7 @@ from ecom_assets.behaviour.retention.activity import activity, event_activity
 from ecom_assets.behaviour.retention.question import RetentionQuestion
 from ecom_assets.behaviour.retention.text import lines
 from ecom_assets.core.errors import UsageError
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.tables.days import ONE_DAY
 
 ORDER_TYPES: Final = ("purchase", "refund")
@@ -99,7 +100,7 @@ class RetentionWhoAnswer(QuestionAnswer):
     who: list[InCell] = Field(description="In order of their ids")
 
 
-def compute(question: RetentionQuestion, data: QuestionData) -> dict[str, Any]:
+def compute(question: RetentionQuestion, data: QuestionData) -> Answer:
     """Return cohorts with who came back, from events or order lines.
 
     Raises:
@@ -163,7 +164,7 @@ RETENTION: Final = Kind(
 
 def _compute_who(
     listed: counting.CellList, question: RetentionQuestion, data: QuestionData
-) -> dict[str, Any]:
+) -> Answer:
     answer = counting.who_answer(_query(question, data), listed, _whole_until(question, data))
     return answer | {"total_count": answer["count"]}  # the list itself has the first of them only
 

@@ -4,7 +4,7 @@ and who they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
@@ -30,6 +30,7 @@ from ecom_assets.behaviour.retention.cells import Reach, members, retention, tot
 from ecom_assets.behaviour.retention.question import MAX_HOURLY_DAYS, RetentionQuestion
 from ecom_assets.behaviour.trends.trend import has_no_values
 from ecom_assets.core.errors import DefinitionError, did_you_mean
+from ecom_assets.core.rows import Answer, NamedValues, Row
 from ecom_assets.core.tables.columns import ends_of
 from ecom_assets.core.tables.conditions import EVERYTHING, has_negation
 from ecom_assets.core.tables.days import (
@@ -128,14 +129,14 @@ def retention_answer(
     question: RetentionQuery,
     whole_until: date | None = None,
     source_names: SourceNames | None = None,
-) -> dict[str, Any]:
+) -> Answer:
     """Return `retention` as in INTERFACE for clean events, with warnings; see `answer_activity`."""
     answer = answer_activity(question, whole_until)
     return answer | {"warnings": _missing_warnings(question, answer, source_names)}
 
 
 def _missing_warnings(
-    question: RetentionQuery, answer: Mapping[str, Any], source_names: SourceNames | None
+    question: RetentionQuery, answer: NamedValues, source_names: SourceNames | None
 ) -> list[str]:
     """Return a sentence for each event type and key of `properties` that the
     rule names and no event has.
@@ -147,7 +148,7 @@ def _missing_warnings(
     return [*of_types, *missing_property_warnings(con, events, rule.columns, rule.number_columns)]
 
 
-def answer_activity(question: RetentionQuery, whole_until: date | None = None) -> dict[str, Any]:
+def answer_activity(question: RetentionQuery, whole_until: date | None = None) -> Answer:
     """Return `retention` as in INTERFACE.
 
     Args:
@@ -184,7 +185,7 @@ def check_types(wanted: Iterable[str], types: Iterable[str]) -> None:
             )
 
 
-def types_in_doubt(rule: RetentionQuestion, answer: Mapping[str, Any]) -> list[str]:
+def types_in_doubt(rule: RetentionQuestion, answer: NamedValues) -> list[str]:
     """Return the requested event types that, judging by the answer, may have no events."""
     cohorts = answer["cohorts"]
     start = [] if cohorts else [rule.start_type]
@@ -192,7 +193,7 @@ def types_in_doubt(rule: RetentionQuestion, answer: Mapping[str, Any]) -> list[s
     return [name for name in (*start, *returning) if name]
 
 
-def _is_bare(rule: RetentionQuestion, answer: Mapping[str, Any]) -> bool:
+def _is_bare(rule: RetentionQuestion, answer: NamedValues) -> bool:
     """Return whether a key of `properties` may be missing: nobody starts or returns,
     or what counts has no value.
     """
@@ -287,7 +288,7 @@ def _extent(activity: ir.Table, question: RetentionQuery, whole_until: date | No
     return replace(extent, has_money=row["money"] > 0)
 
 
-def _of_all_rows(question: RetentionQuery) -> dict[str, Any] | None:
+def _of_all_rows(question: RetentionQuery) -> Answer | None:
     """Return `extent_of` all rows, which say how far the data reach;
     None if the rule looks at all of them.
     """
@@ -318,7 +319,7 @@ def _reached(
     return DataExtent(newest_date, open_date - ONE_DAY, reach, period_count + more, has_money=False)
 
 
-def _answer(question: RetentionQuery, result: RetentionCells, cells: ir.Table) -> dict[str, Any]:
+def _answer(question: RetentionQuery, result: RetentionCells, cells: ir.Table) -> Answer:
     rows = rows_of(cells.order_by("cohort_date", "cell"))
     sums = rows_of(totals(cells).order_by("cell"))
     has_money = result.extent.has_money
@@ -328,10 +329,8 @@ def _answer(question: RetentionQuery, result: RetentionCells, cells: ir.Table) -
     }
 
 
-def _cohorts(
-    cells: Iterable[dict[str, Any]], timezone: str, *, has_money: bool
-) -> list[dict[str, Any]]:
-    cohorts: dict[date, dict[str, Any]] = {}
+def _cohorts(cells: Iterable[Row], timezone: str, *, has_money: bool) -> list[Row]:
+    cohorts: dict[date, Row] = {}
     for cell in cells:
         values = _cell(cell, has_money=has_money)
         new = {
@@ -344,9 +343,9 @@ def _cohorts(
     return list(cohorts.values())
 
 
-def _cell(cell: Mapping[str, Any], *, has_money: bool) -> dict[str, Any]:
+def _cell(cell: NamedValues, *, has_money: bool) -> Row:
     size, paid = int(cell["visitor_count"]), cell["cumulative_revenue_amount"]
-    values: dict[str, Any] = {
+    values: Row = {
         "returned": int(cell["returned_count"]),
         "complete": bool(cell["is_complete"]),
         "revenue": paid if has_money else None,
@@ -357,7 +356,7 @@ def _cell(cell: Mapping[str, Any], *, has_money: bool) -> dict[str, Any]:
     )
 
 
-def _total(row: dict[str, Any], *, has_money: bool) -> dict[str, Any]:
+def _total(row: Row, *, has_money: bool) -> Row:
     first, last, size = int(row["first_period"]), int(row["last_period"]), int(row["visitor_count"])
     whole = {
         "period": str(first) if first == last else f"{first}-{last}",
@@ -397,7 +396,7 @@ class CellList:
 
 def who_answer(
     question: RetentionQuery, listed: CellList, whole_until: date | None = None
-) -> dict[str, Any]:
+) -> Answer:
     """Return the visitors in a cell, in order, and how many they are.
 
     Raises:
@@ -431,7 +430,7 @@ def who_answer(
     }
 
 
-def _check_cell(answer: Mapping[str, Any], listed: CellList) -> None:
+def _check_cell(answer: NamedValues, listed: CellList) -> None:
     if listed.value is not None and "breakdown" not in answer:
         raise DefinitionError(
             "`value` is one of a breakdown, and `by` names none; give `by`, or leave `value` out."

@@ -4,11 +4,11 @@ Custom retention is in `retention/counting.py`.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from ecom_assets.behaviour.retention.contracts import CohortsBy, Length, RetentionCohorts
 from ecom_assets.behaviour.sessions.queries import has_paid_events
-from ecom_assets.core.rows import Row
+from ecom_assets.core.rows import Answer, NamedValues, Row
 from ecom_assets.core.tables.queries import DECIMALS, Page, Reading, page_of
 
 COLUMNS: Final = tuple(
@@ -17,7 +17,7 @@ COLUMNS: Final = tuple(
 AMOUNTS: Final = ("revenue_amount", "cumulative_revenue_amount", "lifetime_value")
 
 
-def cohorts(reading: Reading, cohort_by: CohortsBy, period: Length, page: Page) -> dict[str, Any]:
+def cohorts(reading: Reading, cohort_by: CohortsBy, period: Length, page: Page) -> Answer:
     """Return cohorts by their start, each period by period, and how many rows there are.
 
     Amounts are null if no purchase event of the data has one.
@@ -44,7 +44,7 @@ def _rounded(row: Row) -> Row:
     }
 
 
-def _has_money(reading: Reading, rows: Iterable[Mapping[str, Any]], amount: str) -> bool:
+def _has_money(reading: Reading, rows: Iterable[NamedValues], amount: str) -> bool:
     """Return whether purchases have amounts; if not, the table has 0 where the amount is unknown.
 
     Only if all rows have 0, which may be what purchases came to, are the events searched for an
@@ -61,7 +61,7 @@ REPORTED_PERIODS: Final[Mapping[Length, tuple[int, ...]]] = {
 """The days, weeks and months for which `retention_totals` reports retention."""
 
 
-def retention_totals(reading: Reading) -> dict[str, list[dict[str, Any]]]:
+def retention_totals(reading: Reading) -> dict[str, list[Row]]:
     """Return the retention of new visitors after some days, weeks and months,
     over all cohorts that are complete there.
 
@@ -87,7 +87,7 @@ def retention_totals(reading: Reading) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def _whole_cohorts(number: int, row: Mapping[str, Any], *, has_money: bool) -> dict[str, Any]:
+def _whole_cohorts(number: int, row: NamedValues, *, has_money: bool) -> Row:
     size, returned = int(row["size"]), int(row["returned"])
     return {
         "period": number,

@@ -23,14 +23,17 @@ from ecom_assets.behaviour.questions.fields import (
     FormField,
     Name,
     breakdown,
+    by_field,
     column,
     field,
-    lines_of,
+    limit_field,
     periods,
+    week_start_field,
     where_field,
 )
 from ecom_assets.behaviour.questions.model import Question, preset_field, presets_of
 from ecom_assets.core.errors import DefinitionError, UsageError
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.columns import MAX_TIMES
 from ecom_assets.core.tables.conditions import EVERYTHING, Where, number_columns_of
 from ecom_assets.core.tables.days import check_age
@@ -41,7 +44,6 @@ from ecom_assets.core.tables.values import (
     check_column,
     check_unit,
     named_columns,
-    split_columns,
 )
 
 ROLLING_S: Final = {"hour": 3_600, "day": 86_400, "week": 7 * 86_400, "month": 30 * 86_400}
@@ -165,7 +167,7 @@ class RetentionQuestion(Question):
     PRESETS = PRESETS
     TITLES: ClassVar = {"what": "Who comes back"}
     WITHOUT: ClassVar = frozenset({"compare"})
-    OF_COMMAND: ClassVar[Mapping[str, Any]] = {"range_of": STARTS}
+    OF_COMMAND: ClassVar[NamedValues] = {"range_of": STARTS}
     BESIDE: ClassVar[frozenset[str]] = frozenset({"range_of", "whole_until"})
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"period": "week", "start": "purchase"}]}
@@ -199,16 +201,7 @@ class RetentionQuestion(Question):
     mode: Annotated[str, MODE] = field(
         "on", "Came back", "What counts as coming back in a period", form=FormField("what")
     )
-    by: breakdown("`by` of retention") = field(  # type: ignore[valid-type]  # a type of a function
-        None,
-        "Break down by",
-        "Column or properties.key of starts to compare, bins such as cart_amount:bins=5 or "
-        "cart_amount:edges=20,50, or up to 5 of these",
-        parts=split_columns,
-        form=FormField(
-            "by", hint="product_category, cart_amount:bins=5", suggests="columns", width=2
-        ),
-    )
+    by: breakdown("`by` of retention") = by_field("of starts to compare, bins")  # type: ignore[valid-type]  # a type of a function
     range_of: Annotated[str, RANGE] = field(
         EVENTS,
         "These days limit",
@@ -237,9 +230,7 @@ class RetentionQuestion(Question):
         max_length=100,
         form=FormField("counting", hint="0-0, 1-2, 3-6", about=("brackets", "bracket")),
     )
-    week_start: Annotated[str, WEEKDAYS] = field(
-        "monday", "Weeks begin on", "Weekday on which weeks begin", form=FormField("calendar")
-    )
+    week_start: Annotated[str, WEEKDAYS] = week_start_field()
     sum_of: Annotated[Name | None, column("`sum_of` of retention", check_column)] = field(
         None,
         "Add up",
@@ -254,19 +245,13 @@ class RetentionQuestion(Question):
         "user, or properties.key: its values take the place of visitors",
         form=FormField("counting", hint="visitors, or properties.company", suggests="columns"),
     )
-    start_where: Conditions = field(
-        [],
-        "Starts where",
-        "What must hold of a start, as for `where`",
-        parts=lines_of,
-        form=FormField("filter", hint="cart_amount > 20", suggests="conditions", width=2),
+    start_where: Conditions = where_field(
+        "Starts where", "What must hold of a start, as for `where`", hint="cart_amount > 20"
     )
-    returning_where: Conditions = field(
-        [],
+    returning_where: Conditions = where_field(
         "Returns where",
         "What must hold of a return, as for `where`",
-        parts=lines_of,
-        form=FormField("filter", hint="cart_amount > 20", suggests="conditions", width=2),
+        hint="cart_amount > 20",
         option=CommandOption("--return-where"),
     )
     at_least: Count = field(
@@ -277,15 +262,7 @@ class RetentionQuestion(Question):
         le=MAX_TIMES,
         form=FormField("counting", hint="1"),
     )
-    limit: Count = field(
-        10,
-        "Group remaining values as Other after",
-        "How many values of `by` to show; the others are (other)",
-        ge=1,
-        le=1_000,
-        form=FormField("breakdown", hint="10"),
-        option=CommandOption(needs=("by", "sets how many values of --by are shown")),
-    )
+    limit: Count = limit_field(10, 1_000)
     whole_until: Day | None = field(
         None,
         "Data are whole until",
@@ -296,7 +273,7 @@ class RetentionQuestion(Question):
     preset: Annotated[str | None, PRESET] = preset_field()
 
     @classmethod
-    def filled(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    def filled(cls, options: NamedValues) -> NamedValues:
         """Return the options that are set, and the values of its preset;
         the first event in all data needs all of them.
         """
@@ -312,7 +289,7 @@ class RetentionQuestion(Question):
         return result
 
     @classmethod
-    def from_command(cls, options: Mapping[str, Any], file: Mapping[str, Any]) -> Self:
+    def from_command(cls, options: NamedValues, file: NamedValues) -> Self:
         """Return the question of a command.
 
         Raises:

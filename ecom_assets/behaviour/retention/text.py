@@ -1,14 +1,15 @@
 """Retention in a terminal."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.tables.formats import amount, percent
 
 SHOWN_CELLS: Final = 13
 
 
-def lines(answer: dict[str, Any]) -> list[str]:
+def lines(answer: Answer) -> list[str]:
     """Return a triangle of shares, one line per cohort; `*` marks shares that may still rise."""
     rule, cohorts, sums = answer["definition"], answer["cohorts"], answer["totals"]
     began = rule["start"] or "any event"
@@ -40,7 +41,7 @@ def lines(answer: dict[str, Any]) -> list[str]:
     return result
 
 
-def _total_lines(answer: dict[str, Any], width: int) -> list[str]:
+def _total_lines(answer: Answer, width: int) -> list[str]:
     """Return a line per total, and one per value of the breakdown with its share."""
     sums, parts, currency = answer["totals"], answer["breakdown"], answer["currency"] or ""
     result = [_line("whole", "share", [percent(total["rate"]) for total in sums], width)]

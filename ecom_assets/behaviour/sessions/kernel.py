@@ -9,7 +9,7 @@ Terms: docs/glossary.md#kernel.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import ibis.expr.types as ir
 import numpy as np
@@ -155,9 +155,7 @@ def begins_of(part: Part) -> Flags:
     return begins
 
 
-def session_sums(
-    con: Backend, events: ir.Table, rule: SessionRule, ends: Ends
-) -> dict[str, Any] | None:
+def session_sums(con: Backend, events: ir.Table, rule: SessionRule, ends: Ends) -> Answer | None:
     """Return what `sessions.queries.totals_of` takes; None if there are too many events.
 
     The events are rows of `CleanEvents` of all days; the sessions that count started between the

@@ -1,6 +1,5 @@
 """The answer to a trend: its typed model, and how it is computed from a question and its events."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -14,6 +13,7 @@ from ecom_assets.behaviour.trends.question import TrendQuestion
 from ecom_assets.behaviour.trends.range import TrendRange
 from ecom_assets.behaviour.trends.text import lines
 from ecom_assets.behaviour.trends.trend import STATES
+from ecom_assets.core.rows import Answer, NamedValues
 
 
 class Line(BaseModel):
@@ -108,7 +108,7 @@ class TrendAnswer(QuestionAnswer):
     lifecycle: list[Lifecycle] | None = Field(None, description="By series; null for another kind")
 
 
-def compute(question: TrendQuestion, data: QuestionData) -> dict[str, Any]:
+def compute(question: TrendQuestion, data: QuestionData) -> Answer:
     """Return the values of each series by period;
     a period is unknown if nothing at all is known of its days.
 
@@ -130,7 +130,7 @@ def compute(question: TrendQuestion, data: QuestionData) -> dict[str, Any]:
     return result if missing == days.missing else answer(replace(days, missing=missing))
 
 
-def _has_empty_period(result: Mapping[str, Any]) -> bool:
+def _has_empty_period(result: NamedValues) -> bool:
     lines = [series["values"] for series in result["series"]]
     lines += [part[state] for part in result.get("lifecycle", ()) for state in STATES]
     return any(not any(values) for values in zip(*lines, strict=True))

@@ -41,6 +41,7 @@ from ecom_assets.behaviour.trends.trend import (
     with_firsts,
     with_other,
 )
+from ecom_assets.core.rows import Answer, NamedValues, Row
 from ecom_assets.core.tables.columns import ends_of
 from ecom_assets.core.tables.conditions import has_negation, number_columns_of
 from ecom_assets.core.tables.days import ONE_DAY, Days, period_text, rows_between
@@ -64,7 +65,7 @@ def trend_answer(
     trend: TrendQuestion,
     days: TrendRange,
     source_names: SourceNames | None = None,
-) -> dict[str, Any]:
+) -> Answer:
     """Return the values of each series in each period; of other kinds, numbers of visitors.
 
     Args:
@@ -146,7 +147,7 @@ class _Query:
 
 def _missing(
     query: _Query,
-    result: Mapping[str, Any],
+    result: NamedValues,
     event_types: Sequence[str],
     source_names: SourceNames | None,
 ) -> list[str]:
@@ -172,7 +173,7 @@ def _missing(
     return [*of_types, *missing_property_warnings(query.con, query.events, trend.columns, numbers)]
 
 
-def _counts_something(result: Mapping[str, Any]) -> bool:
+def _counts_something(result: NamedValues) -> bool:
     return bool(
         result.get("total")
         or result.get("visitor_count")
@@ -252,7 +253,7 @@ def _stickiness(query: _Query) -> Values:
     return {"series": [], "formula": None, "stickiness": results}, query.without_events(by_series)
 
 
-def _sticky(counts: Mapping[int, int], length: int) -> dict[str, Any]:
+def _sticky(counts: Mapping[int, int], length: int) -> Row:
     exactly = [counts.get(number, 0) for number in range(1, length + 1)]
     at_least = list(accumulate(reversed(exactly)))[::-1]
     rows = [
@@ -386,7 +387,7 @@ def _series(
     lines: Sequence[Lines],
     before: Sequence[Lines] | None,
     totals: Sequence[Mapping[str | None, float | None]],
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     entries, length = [], query.trend.moving_average
     for number, (name, series) in enumerate(query.named_series):
         empty = 0 if series.measure in ZERO else None
@@ -408,8 +409,8 @@ def _formula(
     trend: TrendQuestion,
     groups: Groups,
     lines: Sequence[Lines],
-    series: Sequence[Mapping[str, Any]],
-) -> list[dict[str, Any]] | None:
+    series: Sequence[NamedValues],
+) -> list[Row] | None:
     if trend.arithmetic is None:
         return None
     names = names_of(trend.series)

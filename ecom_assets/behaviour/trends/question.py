@@ -13,7 +13,6 @@ from pydantic import ConfigDict, model_validator
 from ecom_assets.behaviour.questions.fields import (
     WEEKDAYS,
     Choices,
-    CommandOption,
     Conditions,
     Count,
     EventType,
@@ -21,15 +20,18 @@ from ecom_assets.behaviour.questions.fields import (
     FormLines,
     Name,
     breakdown,
+    by_field,
     column,
     field,
+    limit_field,
     periods,
+    week_start_field,
     where_field,
 )
 from ecom_assets.behaviour.questions.model import Question, QuestionPart, preset_field, presets_of
 from ecom_assets.behaviour.trends.formula import MAX_LENGTH, Formula
 from ecom_assets.core.errors import DefinitionError
-from ecom_assets.core.rows import without_none
+from ecom_assets.core.rows import NamedValues, without_none
 from ecom_assets.core.tables.columns import EVERY, MAX_TIMES, OCCURRENCES
 from ecom_assets.core.tables.conditions import columns_of, where_mapping
 from ecom_assets.core.tables.days import CLOCK_S
@@ -38,7 +40,6 @@ from ecom_assets.core.tables.values import (
     by_columns,
     check_unit,
     named_columns,
-    split_columns,
 )
 
 MOST_DAYS: Final = {"minute": 2, "hour": 31}
@@ -158,7 +159,7 @@ class TrendSeries(QuestionPart):
     )
 
     @classmethod
-    def from_text(cls, text: str) -> Mapping[str, Any]:
+    def from_text(cls, text: str) -> NamedValues:
         """Read `EVENT`, `EVENT:MEASURE` or `EVENT:MEASURE(COLUMN)`,
         each perhaps with `:first_time` or `:first_ever`.
 
@@ -261,29 +262,10 @@ class TrendQuestion(Question):
         "Values by period, visitors by the number of periods in which they did it, or new, "
         "returning, resurrecting and dormant visitors by period",
     )
-    by: breakdown("`by` of a trend") = field(  # type: ignore[valid-type]  # a type of a function
-        None,
-        "Break down by",
-        "Column or properties.key whose values are compared, bins such as cart_amount:bins=5 or "
-        "cart_amount:edges=20,50, or up to 5 of these",
-        parts=split_columns,
-        form=FormField(
-            "by",
-            hint="product_category, cart_amount:bins=5",
-            suggests="columns",
-            width=2,
-            about=("by", "breakdown"),
-        ),
+    by: breakdown("`by` of a trend") = by_field(  # type: ignore[valid-type]  # a type of a function
+        "whose values are compared, bins", about=("by", "breakdown")
     )
-    limit: Count = field(
-        10,
-        "Group remaining values as Other after",
-        "How many values of `by` to show; the others are (other)",
-        ge=1,
-        le=MAX_TIMES,
-        form=FormField("breakdown", hint="10"),
-        option=CommandOption(needs=("by", "sets how many values of --by are shown")),
-    )
+    limit: Count = limit_field(10, MAX_TIMES)
     where: Conditions = where_field()
     per: Annotated[Name, column("`per` of a trend", check_unit)] = field(
         "user",
@@ -299,9 +281,7 @@ class TrendQuestion(Question):
         le=MAX_TIMES,
         form=FormField("counting", hint="1"),
     )
-    week_start: Annotated[str, WEEKDAYS] = field(
-        "monday", "Weeks begin on", "Weekday on which weeks begin", form=FormField("calendar")
-    )
+    week_start: Annotated[str, WEEKDAYS] = week_start_field()
     cumulative: bool = field(
         default=False,
         label="Added up",

@@ -5,9 +5,9 @@ One series is bars, a few are columns beside each other, many are a row each wit
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ecom_assets.behaviour.trends.trend import STATES
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables.formats import bar, by_text, counted, number
 
 SHOWN_COLUMNS = 6
@@ -20,7 +20,7 @@ class _TextLine:
     values: Sequence[float | None]
 
 
-def lines(answer: dict[str, Any]) -> list[str]:
+def lines(answer: Answer) -> list[str]:
     """Return one series as bars, a few as columns, and many as one row each;
     `*` marks incomplete periods.
     """
@@ -56,7 +56,7 @@ def _until_known(lines: list[_TextLine]) -> tuple[list[_TextLine], int]:
     return [replace(line, values=line.values[:last]) for line in lines], count - last
 
 
-def _stickiness_lines(answer: dict[str, Any]) -> list[str]:
+def _stickiness_lines(answer: Answer) -> list[str]:
     """Return, for each series and value,
     a bar for each number of periods in which visitors were active.
     """
@@ -78,12 +78,12 @@ def _stickiness_lines(answer: dict[str, Any]) -> list[str]:
     return result
 
 
-def _period_starts(answer: dict[str, Any], count: int) -> list[str]:
+def _period_starts(answer: Answer, count: int) -> list[str]:
     starts = list(zip(answer["periods"], answer["complete"], strict=True))[:count]
     return [f"{start}{' ' if is_whole else '*'}" for start, is_whole in starts]
 
 
-def _bar_lines(line: _TextLine, answer: dict[str, Any]) -> list[str]:
+def _bar_lines(line: _TextLine, answer: Answer) -> list[str]:
     width = max(len(number(value)) for value in line.values)
     largest = max((value for value in line.values if value is not None), default=0) or 1
     return [
@@ -92,7 +92,7 @@ def _bar_lines(line: _TextLine, answer: dict[str, Any]) -> list[str]:
     ]
 
 
-def _column_lines(shown: Sequence[_TextLine], answer: dict[str, Any]) -> list[str]:
+def _column_lines(shown: Sequence[_TextLine], answer: Answer) -> list[str]:
     widths = [
         max(len(line.title), *(len(number(value)) for value in line.values)) for line in shown
     ]
@@ -132,7 +132,7 @@ def _sparkline(values: Sequence[float | None]) -> str:
     )
 
 
-def _result_lines(answer: dict[str, Any]) -> list[_TextLine]:
+def _result_lines(answer: Answer) -> list[_TextLine]:
     """Return the lines of a result, those of the formula first."""
     formula = answer["definition"]["formula"]
     if lives := answer.get("lifecycle"):
@@ -156,7 +156,7 @@ def _title_of(name: str, breakdown: str | None) -> str:
     return f"{name} {breakdown}" if breakdown else name
 
 
-def _series_name(series: dict[str, Any]) -> str:
+def _series_name(series: Row) -> str:
     event = series["event_type"] or "any event"
     measured = f"{series['each']}({series['of']})" if series.get("each") else series.get("of")
     measure = series["measure"] + (f"({measured})" if measured else "")
@@ -164,7 +164,7 @@ def _series_name(series: dict[str, Any]) -> str:
     return (event if measure == "count" else f"{event}:{measure}") + first
 
 
-def _heading(answer: dict[str, Any]) -> str:
+def _heading(answer: Answer) -> str:
     definition = answer["definition"]
     kind = definition.get("kind", "trend")
     listed = answer["series" if kind == "trend" else kind]

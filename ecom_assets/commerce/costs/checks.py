@@ -19,6 +19,7 @@ from ecom_assets.commerce.costs.contracts import (
 )
 from ecom_assets.commerce.costs.contribution import CostRules
 from ecom_assets.commerce.costs.measures import PROFIT
+from ecom_assets.commerce.costs.profit import DIMENSIONS
 from ecom_assets.commerce.products.contracts import RawStock
 from ecom_assets.commerce.sales.contracts import City, Sales
 from ecom_assets.core.tables.check import (
@@ -31,7 +32,8 @@ from ecom_assets.core.tables.check import (
     rows_on_days,
 )
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.portable import rows_of, union_all
+from ecom_assets.core.tables.portable import count_of, rows_of, union_all, value_of
+from ecom_assets.core.tables.queries import totals_by
 from ecom_assets.core.tables.received import NO_FAULT
 
 SAID_OF: Final = {
@@ -48,10 +50,11 @@ def received_is_costs_plus_quarantined(
     _days: Days | None, raw: ir.Table, quarantined: ir.Table, versions: ir.Table
 ) -> CheckResult:
     """Received rows of costs = rows that say a cost + quarantined rows."""
-    (row,) = rows_of(raw.agg(received=raw.count()))
-    (refused,) = rows_of(quarantined.agg(quarantined=quarantined.count()))
-    (clean,) = rows_of(versions.agg(clean=versions.version_count.sum().fill_null(0)))
-    counts = {name: int(value) for name, value in {**row, **refused, **clean}.items()}
+    counts = {
+        "received": count_of(raw),
+        "quarantined": count_of(quarantined),
+        "clean": int(value_of(versions.version_count.sum().fill_null(0))),
+    }
     residue = counts["received"] - counts["quarantined"] - counts["clean"]
     return CheckResult(abs(residue), counts["received"], [counts] if residue else [])
 
@@ -74,18 +77,17 @@ def costs_of_the_catalogue_are_read(_days: Days | None, stock: ir.Table) -> Chec
     stated = stock.filter(stock.received_unit_cost_amount.notnull())
     dated = stated.mutate(newest_date=stated.received_date.max().over(ibis.window()))
     newest = dated.filter(dated.received_date == dated.newest_date)
-    (row,) = rows_of(newest.agg(read=newest.count(), known=newest.unit_cost_amount.count()))
-    number = int(row["read"]) - int(row["known"])
-    if not number:
-        return CheckResult(0, int(row["read"]))
     broken = newest.filter(newest.unit_cost_amount.isnull())
+    read, number = count_of(newest), count_of(broken)
+    if not number:
+        return CheckResult(0, read)
     sentence = (
         f"Products of the catalogue whose unit_cost_amount is below zero or not a number: "
         f"{number:,}. Their cost is not known; fix it in the catalogue."
     )
     names = "product_id", "received_unit_cost_amount"
     examples = rows_of(broken.select(*names).order_by(*names).limit(EXAMPLES))
-    return CheckResult(number, int(row["read"]), examples, metadata={"sentence": sentence})
+    return CheckResult(number, read, examples, metadata={"sentence": sentence})
 
 
 @check(ItemCosts, reads=(ItemCosts,), warns=True)
@@ -104,7 +106,7 @@ def costs_do_not_contradict(_days: Days | None, item_costs: ir.Table) -> CheckRe
 def profit_adds_up_to_its_lines(days: Days | None, lines: ir.Table, daily: ir.Table) -> BrokenRows:
     """On each day, revenue, cost and profit are the sums of those of the order lines."""
     names = ("revenue_amount", "cost_amount", "gross_profit_amount", "costed_revenue_amount")
-    totals = _totals(daily)
+    totals = totals_by(daily, DIMENSIONS)
     sides = union_all(
         lines.select("order_date", *names),
         totals.select("order_date", **{name: (-totals[name]).cast(PROFIT) for name in names}),
@@ -138,16 +140,15 @@ def costs_are_below_prices(_days: Days | None, lines: ir.Table) -> CheckResult:
         for low, high, what in PACKS
     }
     (row,) = rows_of(dear.agg(dear=dear.count(), **counts))
-    (seen,) = rows_of(items.agg(n=items.count()))
-    number = int(row["dear"])
+    number, seen_count = int(row["dear"]), count_of(items)
     said = "".join(f"; {int(row[what]):,} about {what}" for _, _, what in PACKS if row[what])
     sentence = (
-        f"Items that cost more than customers paid for them: {number:,} of {int(seen['n']):,}"
+        f"Items that cost more than customers paid for them: {number:,} of {seen_count:,}"
         f"{said}. If costs are in cents, or for a pack, say so in their mapping (`piece_count`)."
     )
     evidence = {"sentence": sentence} if number else {}
     examples = rows_of(dear.select("item_id").order_by("item_id").limit(EXAMPLES))
-    return CheckResult(number, int(seen["n"]), examples, metadata=evidence)
+    return CheckResult(number, seen_count, examples, metadata=evidence)
 
 
 UNKNOWN_SHARE: Final = 0.2
@@ -157,9 +158,8 @@ UNKNOWN_SHARE: Final = 0.2
 @check(ProfitDaily, reads=(ProfitDaily,), warns=True)
 def most_costs_are_known(days: Days | None, daily: ir.Table) -> CheckResult:
     """The cost of most of what was sold on the days of the run is known, in a shop that has any."""
-    every_day = _totals(daily)
-    (known,) = rows_of(every_day.agg(costed=every_day.gross_profit_amount.count()))
-    if not known["costed"]:
+    every_day = totals_by(daily, DIMENSIONS)
+    if not value_of(every_day.gross_profit_amount.count()):
         return CheckResult(0, 0)
     totals = rows_on_days(every_day, "order_date", days)
     (row,) = rows_of(
@@ -185,35 +185,26 @@ WEEK: Final = 7
 @check(ProfitDaily, reads=(ProfitDaily,), warns=True)
 def margin_does_not_fall_by_half(days: Days | None, daily: ir.Table) -> CheckResult:
     """The gross margin of the last week is more than half of that of the four weeks before."""
-    totals = _totals(daily)
-    (newest,) = rows_of(
-        rows_on_days(totals, "order_date", days).agg(newest=totals.order_date.max())
-    )
-    if newest["newest"] is None:
+    totals = totals_by(daily, DIMENSIONS)
+    newest = value_of(rows_on_days(totals, "order_date", days).order_date.max())
+    if newest is None:
         return CheckResult(0, 0)
-    last = newest["newest"] - timedelta(days=WEEK - 1)
+    last = newest - timedelta(days=WEEK - 1)
     now, before = (
         _margin(totals.filter(totals.order_date.between(first, end)))
         for first, end in (
-            (last, newest["newest"]),
+            (last, newest),
             (last - timedelta(days=4 * WEEK), last - timedelta(days=1)),
         )
     )
     if now is None or before is None or before <= 0 or now > before / 2:
         return CheckResult(0, 1)
     sentence = (
-        f"Gross margin fell by half or more in the week up to {newest['newest']}, against the four "
+        f"Gross margin fell by half or more in the week up to {newest}, against the four "
         "weeks before; see whether costs, prices or discounts changed, and whether the newest "
         "costs are right."
     )
     return CheckResult(1, 1, metadata={"sentence": sentence})
-
-
-def _totals(daily: ir.Table) -> ir.Table:
-    """Return the rows with the totals of days."""
-    return daily.filter(
-        *(daily[name] == "(all)" for name in ProfitDaily.key if name != "order_date")
-    )
 
 
 def _margin(totals: ir.Table) -> Decimal | None:

@@ -1,5 +1,7 @@
 """The measures of costs and profit."""
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from ecom_assets.commerce.sales.measures import SHIPPED
@@ -9,9 +11,24 @@ PROFIT: Final = "decimal(38, 6)"
 """The type of sums of costs, which keep the six digits of unit costs."""
 
 
-def _amount(description: str, label: str, of: Aggregate, **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
-    options = {"nullable": True} | more
-    return Column(PROFIT, description, "money", label=label, counted_as=of, **options)
+def _amount(
+    description: str,
+    label: str,
+    column: str,
+    where: Mapping[str, object] | None = None,
+    *,
+    nullable: bool = True,
+    **more: Any,  # noqa: ANN401 (as `Column`)
+) -> Column:
+    """Return the sum of a column of order lines, of all or of those of a status."""
+    of = Aggregate(column, where or {}, is_sum=True)
+    return Column(
+        PROFIT, description, "money", label=label, counted_as=of, nullable=nullable, **more
+    )
+
+
+_cost = partial(_amount, is_cost=True, better="down")
+"""Returns a sum of what the shop pays."""
 
 
 class ProfitSalesMeasures:
@@ -30,14 +47,15 @@ class ProfitSalesMeasures:
     shipped_amount = _amount(
         "What customers paid, before refunds",
         "Gross revenue",
-        Aggregate("revenue_amount", SHIPPED, is_sum=True),
+        "revenue_amount",
+        SHIPPED,
         nullable=False,
         example="37730.00",
     )
     revenue_amount = _amount(
         "What customers paid, less returns",
         "Net sales",
-        Aggregate("revenue_amount", is_sum=True),
+        "revenue_amount",
         nullable=False,
         example="35589.90",
     )
@@ -49,21 +67,21 @@ class ProfitMeasures(ProfitSalesMeasures):
     gross_sales_amount = _amount(
         "What was charged before discounts and refunds, without taxes",
         "Gross sales",
-        Aggregate("gross_sales_amount", is_sum=True),
+        "gross_sales_amount",
         nullable=False,
         example="39810.00",
     )
     discount_amount = _amount(
         "What discounts took off",
         "Discounts",
-        Aggregate("discount_amount", is_sum=True),
+        "discount_amount",
         better="down",
         example="2080.00",
     )
     returns_amount = _amount(
         "What was paid back, without goodwill",
         "Returns",
-        Aggregate("returns_amount", is_sum=True),
+        "returns_amount",
         nullable=False,
         better="down",
         example="2140.10",
@@ -71,37 +89,34 @@ class ProfitMeasures(ProfitSalesMeasures):
     costed_shipped_amount = _amount(
         "What customers paid for it, where the cost is known",
         "Gross revenue with a cost",
-        Aggregate("costed_revenue_amount", SHIPPED, is_sum=True),
+        "costed_revenue_amount",
+        SHIPPED,
         is_cost=True,
         example="33957.00",
     )
     costed_revenue_amount = _amount(
         "Net sales, where the cost is known",
         "Net sales with a cost",
-        Aggregate("costed_revenue_amount", is_sum=True),
+        "costed_revenue_amount",
         is_cost=True,
         example="32030.91",
     )
-    cost_amount = _amount(
+    cost_amount = _cost(
         "What the items cost when ordered, less what came back",
         "Cost of goods",
-        Aggregate("cost_amount", is_sum=True),
-        is_cost=True,
-        better="down",
+        "cost_amount",
         example="19218.55",
     )
-    estimated_cost_amount = _amount(
+    estimated_cost_amount = _cost(
         "What of it was ordered before a cost is known",
         "Estimated cost",
-        Aggregate("estimated_cost_amount", is_sum=True),
-        is_cost=True,
-        better="down",
+        "estimated_cost_amount",
         example="0.00",
     )
     gross_profit_amount = _amount(
         "Net sales less cost, where it is known",
         "Gross profit",
-        Aggregate("gross_profit_amount", is_sum=True),
+        "gross_profit_amount",
         is_cost=True,
         example="12812.36",
     )
@@ -126,60 +141,51 @@ class ProfitMeasures(ProfitSalesMeasures):
     shipping_amount = _amount(
         "What customers paid for shipping, less what was paid back",
         "Shipping charged",
-        Aggregate("shipping_amount", is_sum=True),
+        "shipping_amount",
         example="1840.00",
     )
-    shipping_cost_amount = _amount(
+    shipping_cost_amount = _cost(
         "What the shop paid for shipping, as orders state it or a rule says it",
         "Shipping paid",
-        Aggregate("shipping_cost_amount", is_sum=True),
-        is_cost=True,
-        better="down",
+        "shipping_cost_amount",
         example="1702.40",
     )
-    estimated_shipping_cost_amount = _amount(
+    estimated_shipping_cost_amount = _cost(
         "What of it a rule says",
         "Estimated shipping",
-        Aggregate("estimated_shipping_cost_amount", is_sum=True),
-        is_cost=True,
-        better="down",
+        "estimated_shipping_cost_amount",
         example="0.00",
     )
-    payment_fee_amount = _amount(
+    payment_fee_amount = _cost(
         "What payments cost, as orders state it or a rule says it",
         "Payment fees",
-        Aggregate("payment_fee_amount", is_sum=True),
-        is_cost=True,
-        better="down",
+        "payment_fee_amount",
         example="688.12",
     )
-    estimated_payment_fee_amount = _amount(
+    estimated_payment_fee_amount = _cost(
         "What of it a rule says",
         "Estimated fees",
-        Aggregate("estimated_payment_fee_amount", is_sum=True),
-        is_cost=True,
-        better="down",
+        "estimated_payment_fee_amount",
         example="0.00",
     )
-    estimated_commission_amount = _amount(
+    estimated_commission_amount = _cost(
         "What marketplaces take, by rules",
         "Commissions",
-        Aggregate("estimated_commission_amount", is_sum=True),
-        is_cost=True,
-        better="down",
+        "estimated_commission_amount",
         example="0.00",
     )
     goodwill_amount = _amount(
         "What was paid back beyond the worth of orders, or for none",
         "Goodwill",
-        Aggregate("goodwill_amount", is_sum=True),
+        "goodwill_amount",
         better="down",
         example="35.00",
     )
     contribution_shipped_amount = _amount(
         "What customers paid for it, where all parts of the order are known",
         "Gross revenue with a contribution",
-        Aggregate("contribution_revenue_amount", SHIPPED, is_sum=True),
+        "contribution_revenue_amount",
+        SHIPPED,
         is_cost=True,
         example="33102.00",
     )
@@ -187,7 +193,7 @@ class ProfitMeasures(ProfitSalesMeasures):
         "Gross profit and shipping charged, less shipping paid, fees, commissions and goodwill, of "
         "orders of which all parts are known",
         "Contribution before advertising",
-        Aggregate("contribution_before_ads_amount", is_sum=True),
+        "contribution_before_ads_amount",
         is_cost=True,
         example="12261.84",
     )

@@ -13,7 +13,7 @@ import ibis.expr.types as ir
 from ecom_assets.commerce.costs.contracts import OtherCostsDaily, ProfitDaily, ProfitLines
 from ecom_assets.commerce.costs.measures import HEADLINES, PROFIT, ProfitMeasures
 from ecom_assets.commerce.costs.profit import DIMENSIONS
-from ecom_assets.commerce.orders.orders import ALL, NONE, order_key
+from ecom_assets.commerce.orders.orders import NONE, order_key
 from ecom_assets.commerce.products.item_categories import with_item_categories
 from ecom_assets.commerce.products.queries import categories_of_items
 from ecom_assets.commerce.sales.contracts import City, Item
@@ -41,6 +41,7 @@ from ecom_assets.core.tables.queries import (
     if_known,
     in_period,
     rows_in_period,
+    totals_by,
 )
 
 NUMBERS: Final = tuple(summable(ProfitMeasures))
@@ -174,7 +175,7 @@ def profit(
         NoCostsError: There are no costs.
     """
     require_costs(reading)
-    daily = _rows_by(reading.table(ProfitDaily), None)
+    daily = totals_by(reading.table(ProfitDaily), DIMENSIONS)
     found = sums_of_periods(reading, daily, "order_date", period, ProfitMeasures)
     now, before = (completed(row, ProfitMeasures) for row in found)
     source = category_source(reading, period) if dimension == "item_category" else None
@@ -210,7 +211,7 @@ def other_costs(reading: Reading, period: Period) -> Answer:
 
 def profit_of_days(reading: Reading, days: Days) -> Row | None:
     """Return the profit of some days, in a row or not; None if no cost of any is known."""
-    daily = _rows_by(reading.table(ProfitDaily), None)
+    daily = totals_by(reading.table(ProfitDaily), DIMENSIONS)
     daily = daily.filter(days.contain(daily.order_date))
     (row,) = reading.state(daily.agg(**sums(daily, ProfitMeasures)))
     return completed(row, ProfitMeasures) if row["gross_profit_amount"] is not None else None
@@ -246,7 +247,7 @@ def profit_over_time(
         NoCostsError: There are no costs.
     """
     require_costs(reading)
-    daily = _rows_by(reading.table(ProfitDaily), None)
+    daily = totals_by(reading.table(ProfitDaily), DIMENSIONS)
     return numbers_over_time(reading, daily, "order_date", period, by, ProfitMeasures)
 
 
@@ -254,9 +255,8 @@ def profit_of_items(reading: Reading, period: Period, item_ids: Sequence[str]) -
     """Return `HEADLINES` of some items in a period; none for a shop without costs."""
     if not item_ids or not has_costs(reading):
         return {}
-    lines = reading.table(ProfitLines)
-    lines = lines.filter(in_period(lines.order_date), lines.item_id.isin(list(item_ids)))
-    added = _added_lines(lines, "item_id")
+    lines = rows_in_period(reading, ProfitLines)
+    added = _added_lines(lines.filter(lines.item_id.isin(list(item_ids))), "item_id")
     rows = {row["value"]: completed(row, ProfitMeasures) for row in reading.rows(added, period)}
     return {item: {name: row[name] for name in HEADLINES} for item, row in rows.items()}
 
@@ -270,8 +270,7 @@ def numbers_of_items(reading: Reading, name: str) -> ir.Table:
         NoCostsError: There are no costs.
     """
     require_costs(reading)
-    lines = reading.table(ProfitLines)
-    lines = lines.filter(in_period(lines.order_date))
+    lines = rows_in_period(reading, ProfitLines)
     measure = summable(ProfitMeasures)[name]
     sums = aggregates(lines, ProfitMeasures, measures_added(name, measure))
     items = lines.group_by(product_id=lines.item_id).agg(**sums)
@@ -303,8 +302,7 @@ def sold_items(reading: Reading, period: Period) -> list[Row]:
     has a cost, `returned_profit_amount` is the gross profit of what came back, and `shipped_count`
     counts the lines that were shipped, with a cost or without.
     """
-    lines = reading.table(ProfitLines)
-    lines = lines.filter(in_period(lines.order_date))
+    lines = rows_in_period(reading, ProfitLines)
     is_shipped, is_costed = lines.status == "shipped", lines.gross_profit_amount.notnull()
     sums = {
         name: lines[name].sum(where=is_shipped & is_costed).fill_null(0)
@@ -319,12 +317,6 @@ def sold_items(reading: Reading, period: Period) -> list[Row]:
         ),
         period,
     )
-
-
-def _rows_by(daily: ir.Table, dimension: Dimension | None) -> ir.Table:
-    """Return the rows of totals, or those by a dimension."""
-    rows = daily.filter(*(daily[name] == ALL for name in DIMENSIONS if name != dimension))
-    return rows if dimension is None else rows.filter(rows[dimension] != ALL)
 
 
 def parts(
@@ -361,32 +353,27 @@ def parts(
 
 def category_source(reading: Reading, period: Period) -> CategorySource:
     """Return where profit by category of a period has categories from."""
-    without = _lines_of_period(reading).filter(lambda lines: lines.item_category == NONE)
+    without = rows_in_period(reading, ProfitLines).filter(lambda lines: lines.item_category == NONE)
     if not reading.rows(without.select("item_id").limit(1), period):
         return OF_LINES
     named = without.semi_join(categories_of_items(reading), "item_id").select("item_id").limit(1)
     return OF_ITEMS if reading.rows(named, period) else OF_LINES
 
 
-def _lines_of_period(reading: Reading) -> ir.Table:
-    lines = reading.table(ProfitLines)
-    return lines.filter(in_period(lines.order_date))
-
-
 def _added_by(reading: Reading, dimension: Dimension, source: CategorySource | None) -> ir.Table:
     """Return the sums of a period for each `value` of a dimension."""
-    lines = _lines_of_period(reading)
+    lines = rows_in_period(reading, ProfitLines)
     if dimension == "item_id":  # too many for a row per day of each
         return _added_lines(lines, dimension)
     if source == OF_ITEMS:
         return _added_lines(with_item_categories(lines, categories_of_items(reading)), dimension)
     daily = reading.table(ProfitDaily)
     if dimension in TIMES:
-        rows = _rows_by(daily, None)
+        rows = totals_by(daily, DIMENSIONS)
         day = rows.order_date
         rows = rows.mutate(value=start_of_week(day) if dimension == "week" else day)
     else:
-        rows = _rows_by(daily, dimension)
+        rows = totals_by(daily, DIMENSIONS, dimension)
         rows = rows.mutate(value=rows[dimension])
     rows = rows.filter(in_period(rows.order_date))
     return rows.group_by("value").agg(**sums(rows, ProfitMeasures))

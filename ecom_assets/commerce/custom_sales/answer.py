@@ -45,7 +45,7 @@ from ecom_assets.core.tables.days import (
     period_text,
     rows_between,
 )
-from ecom_assets.core.tables.portable import rows_of
+from ecom_assets.core.tables.portable import value_of
 from ecom_assets.core.tables.queries import changes
 
 MOST_ROWS: Final = 50_000
@@ -188,8 +188,7 @@ def _asked_about(question: SalesQuestion, lines: ir.Table) -> ir.Table:
     """Return, of order lines as they were received, those of the days and conditions."""
     newest = FIRST_DATE
     if question.time_range or question.last:
-        (row,) = rows_of(lines.agg(newest=lines.order_date.max()))
-        newest = row["newest"] or newest
+        newest = value_of(lines.order_date.max()) or newest
     lines = rows_between(lines, "order_date", question.ends(newest))
     if question.where == EVERYTHING:
         return lines

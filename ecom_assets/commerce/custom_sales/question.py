@@ -13,7 +13,9 @@ from ecom_assets.behaviour.questions.fields import (
     FormField,
     commas,
     field,
+    limit_field,
     periods,
+    week_start_field,
     where_field,
 )
 from ecom_assets.behaviour.questions.model import Question
@@ -100,15 +102,7 @@ class SalesQuestion(Question):
         "Length of a period; without one, all days are one",
         form=FormField("what", options={"": "All days in one"}),
     )
-    limit: Count = field(
-        10,
-        "Group remaining values as Other after",
-        "How many values of `by` to show; the others are (other)",
-        ge=1,
-        le=MOST_VALUES,
-        form=FormField("breakdown", hint="10"),
-        option=CommandOption(needs=("by", "sets how many values of --by are shown")),
-    )
+    limit: Count = limit_field(10, MOST_VALUES)
     where: Conditions = where_field(
         "Only order lines where",
         "What must hold of an order line, such as `quantity > 1`, or of a dimension",
@@ -127,9 +121,7 @@ class SalesQuestion(Question):
         help="Whether to add the share of the total of the period",
         form=FormField("counting"),
     )
-    week_start: Annotated[str, WEEKDAYS] = field(
-        "monday", "Weeks begin on", "Weekday on which weeks begin", form=FormField("calendar")
-    )
+    week_start: Annotated[str, WEEKDAYS] = week_start_field()
 
     @model_validator(mode="after")
     def _check(self) -> Self:

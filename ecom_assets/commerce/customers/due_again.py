@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from datetime import timedelta
 from itertools import accumulate
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import ibis
 import ibis.expr.types as ir
@@ -16,7 +16,7 @@ from ecom_assets.commerce.attribution.contracts import Conversions
 from ecom_assets.commerce.orders.orders import NONE
 from ecom_assets.commerce.sales.contracts import Item, Sales
 from ecom_assets.commerce.sales.coverage import ORDERS, SalesSource, known_days, sales_source
-from ecom_assets.core.rows import NamedValues, Row
+from ecom_assets.core.rows import Answer, NamedValues, Row
 from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
 from ecom_assets.core.tables.queries import HasTables, Page, Reading
@@ -191,9 +191,7 @@ def due_state(reading: Reading) -> Row:
     }
 
 
-def due_again(
-    reading: Reading, sort_by: DueOrder, page: Page, *, with_people: bool
-) -> dict[str, Any]:
+def due_again(reading: Reading, sort_by: DueOrder, page: Page, *, with_people: bool) -> Answer:
     """Return the counts of `due_state`, and `with_people` a page of the customers who are due."""
     state = due_state(reading)
     rows = due_customers(reading, state["source"], state, sort_by, page)

@@ -28,8 +28,8 @@ from ecom_assets.core.tables.coverage import LEAST_COVERAGE
 from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.placeholders import known
 from ecom_assets.core.tables.portable import arrow_schema_of, rows_of
+from ecom_assets.core.tables.queries import ALL
 from ecom_assets.core.tables.spellings import order_name
-from ecom_assets.core.tables.trace import ALL
 from ecom_assets.core.tables.usual import USUAL_WEEKS
 
 LOOKED_AT_DAYS: Final = (USUAL_WEEKS + 1) * WEEK + WEEK

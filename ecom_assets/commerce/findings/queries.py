@@ -18,6 +18,7 @@ from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.core.tables.queries import (
+    ALL,
     EVENTS,
     NOTHING,
     STOCK,
@@ -26,7 +27,6 @@ from ecom_assets.core.tables.queries import (
     Reading,
     StateRow,
 )
-from ecom_assets.core.tables.trace import ALL
 from ecom_assets.core.tables.usual import FEWEST_WEEKS
 
 NEAR: Final = {"device": "on", "channel": "from", "category": "in"}

@@ -16,8 +16,8 @@ from ecom_assets.commerce.products.performance import ORDERS, source_of_sales
 from ecom_assets.commerce.products.stock import newest_stock
 from ecom_assets.commerce.sales.contracts import Sales
 from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.queries import ALL
 from ecom_assets.core.tables.trace import (
-    ALL,
     ByRow,
     Computed,
     Count,

@@ -41,7 +41,7 @@ from ecom_assets.core.tables.check import (
     rows_on_days,
 )
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.portable import rows_of, union_all
+from ecom_assets.core.tables.portable import count_of, rows_of, union_all, value_of
 from ecom_assets.core.tables.received import NO_FAULT
 
 MONEY_KINDS = {name: column.type for name, column in ConversionCredit.columns.items()}
@@ -61,18 +61,18 @@ def received_spend_is_accounted_for(
 
     So no account's day is without spend, and no more rows count than were received.
     """
-    (row,) = rows_of(raw.agg(received=raw.count()))
-    (refused,) = rows_of(quarantined.agg(quarantined=quarantined.count()))
-    (counted,) = rows_of(spend.agg(counted=spend.row_count.sum().fill_null(0)))
-    counts = {name: int(value) for name, value in {**row, **refused, **counted}.items()}
+    counts = {
+        "received": count_of(raw),
+        "quarantined": count_of(quarantined),
+        "counted": int(value_of(spend.row_count.sum().fill_null(0))),
+    }
     replaced = counts["received"] - counts["quarantined"] - counts["counted"]
     ids = quarantined.select("spend_id", "source_file")
     clean = raw.anti_join(ids, ["spend_id", "source_file"])
     lost = clean.filter(clean.spend_date.notnull()).select(*OF_ACCOUNT).distinct()
     lost = lost.anti_join(spend, list(OF_ACCOUNT))
     days = rows_of(lost.order_by(*OF_ACCOUNT).limit(EXAMPLES))
-    (number,) = rows_of(lost.agg(number=lost.count()))
-    broken = int(number["number"]) + max(0, -replaced)
+    broken = count_of(lost) + max(0, -replaced)
     metadata = {**counts, "replaced": replaced}
     return CheckResult(broken, counts["received"], days or [metadata] if broken else [])
 
@@ -97,14 +97,12 @@ def _result(broken: ir.Table, seen: ir.Table, order: tuple[str, ...], sentence: 
         order: What examples are ordered by.
         sentence: What to say, with places for the number and the first of them.
     """
-    (counts,) = rows_of(seen.agg(seen=seen.count()))
-    rows = rows_of(broken.order_by(*order).limit(EXAMPLES))
-    (number,) = rows_of(broken.agg(number=broken.count()))
-    count = int(number["number"])
+    count, seen_count = count_of(broken), count_of(seen)
     if not count:
-        return CheckResult(0, int(counts["seen"]))
+        return CheckResult(0, seen_count)
+    rows = rows_of(broken.order_by(*order).limit(EXAMPLES))
     said = sentence.format(count=count, **{name: shown(value) for name, value in rows[0].items()})
-    return CheckResult(count, int(counts["seen"]), rows, metadata={"sentence": said})
+    return CheckResult(count, seen_count, rows, metadata={"sentence": said})
 
 
 def shown(value: Any) -> str:  # noqa: ANN401 (any value of a row)
@@ -186,10 +184,10 @@ def spend_is_not_before_the_first_visit(
     _days: Days | None, daily: ir.Table, visits: ir.Table
 ) -> CheckResult:
     """No ad was paid before the first visit that is known."""
-    (first,) = rows_of(visits.agg(day=visits[str(EngagementDaily.day_column)].min()))
-    if first["day"] is None:
+    first = value_of(visits[str(EngagementDaily.day_column)].min())
+    if first is None:
         return CheckResult(0, 0)
-    early = daily.filter(daily.spend_date < first["day"])
+    early = daily.filter(daily.spend_date < first)
     accounts = early.group_by(*ACCOUNT).agg(
         first=early.spend_date.min(), last=early.spend_date.max(), amount=early.spend_amount.sum()
     )
@@ -306,7 +304,7 @@ def campaigns_keep_their_names(days: Days | None, daily: ir.Table) -> CheckResul
 
 
 @check(AdSpendDaily, reads=(AdSpend, AdSpendDaily))
-def spend_adds_up_to_its_loads(_days: Days | None, spend: ir.Table, daily: ir.Table) -> CheckResult:
+def spend_adds_up_to_its_loads(_days: Days | None, spend: ir.Table, daily: ir.Table) -> BrokenRows:
     """On each day, what accounts spent is the sum of the rows that count."""
     rows = spend.filter(spend.is_counted)
     kind = daily.spend_amount.type()
@@ -315,11 +313,7 @@ def spend_adds_up_to_its_loads(_days: Days | None, spend: ir.Table, daily: ir.Ta
         daily.select(*OF_ACCOUNT, amount=(-daily.spend_amount).cast(kind)),
     )
     sums = sides.group_by(*OF_ACCOUNT).agg(residue=sides.amount.sum())
-    broken = sums.filter(sums.residue != 0)
-    (counts,) = rows_of(
-        sums.agg(days=sums.count(), broken=(sums.residue != 0).ifelse(1, 0).sum().fill_null(0))
-    )
-    return CheckResult(int(counts["broken"]), int(counts["days"]), rows_of(broken.limit(EXAMPLES)))
+    return BrokenRows(sums.filter(sums.residue != 0), sums)
 
 
 @check(CampaignCredit, reads=(ConversionCredit, CampaignCredit))
@@ -388,15 +382,13 @@ def spend_has_visits(
     named = without.join(campaigns, list(AdCampaigns.key))
     names = named.select("platform", "campaign_name").order_by("platform", "campaign_name")
     examples = rows_of(names.limit(EXAMPLES))
-    (count,) = rows_of(spent.agg(n=spent.count()))
-    (lone,) = rows_of(without.agg(n=without.count()))
-    number = int(lone["n"])
+    number, count = count_of(without), count_of(spent)
     sentence = (
-        f"Campaigns with spend and no visits: {number:,} of {int(count['n']):,}. Tag their "
+        f"Campaigns with spend and no visits: {number:,} of {count:,}. Tag their "
         "addresses with utm_id, or name their tags in ECOM_CAMPAIGN_TAGS or on Lists of your shop."
     )
     evidence = {"sentence": sentence} if number else {}
-    return CheckResult(number, int(count["n"]), examples, metadata=evidence)
+    return CheckResult(number, count, examples, metadata=evidence)
 
 
 @check(SpendReconciliationDaily, reads=(SpendReconciliationDaily, Conversions), warns=True)
@@ -407,9 +399,7 @@ def platforms_claim_no_more_orders_than_there_are(
     rows = rows_on_days(daily, "marketing_date", days)
     claims = rows.group_by("platform").agg(claimed=rows.platform_conversion_count.sum())
     orders = rows_on_days(of_sold_unit(conversions), "converted_date", days)
-    placed = orders.filter(~orders.is_refund)
-    (all_orders,) = rows_of(placed.agg(n=placed.count()))
-    number = int(all_orders["n"])
+    number = count_of(orders.filter(~orders.is_refund))
     said = [row for row in rows_of(claims.order_by("platform")) if row["claimed"] is not None]
     broken = [row for row in said if row["claimed"] > number]
     sentence = (

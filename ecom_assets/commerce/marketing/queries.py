@@ -44,7 +44,7 @@ from ecom_assets.commerce.marketing.performance import (
     with_gaps,
 )
 from ecom_assets.commerce.marketing.renewals import only_renewals
-from ecom_assets.commerce.orders.orders import ALL, NONE
+from ecom_assets.commerce.orders.orders import NONE
 from ecom_assets.commerce.sales.contracts import PurchaseRevenueDaily, RevenueDaily
 from ecom_assets.commerce.sales.coverage import ORDERS, require_orders, sales_source
 from ecom_assets.commerce.sales.discounts import MOST_HIDDEN, OF_FEW
@@ -72,6 +72,7 @@ from ecom_assets.core.tables.queries import (
     mean,
     rows_in_period,
     share,
+    totals_by,
 )
 
 Model = Literal["first", "last", "last_non_direct", "linear", "position", "j", "time_decay"]
@@ -407,7 +408,7 @@ def _spend(reading: Reading, period: Period) -> Decimal:
 def _revenue(reading: Reading, period: Period) -> Decimal | None:
     contract: Contract = RevenueDaily if sales_source(reading) == ORDERS else PurchaseRevenueDaily
     rows = rows_in_period(reading, contract)
-    rows = rows.filter(*(rows[name] == ALL for name in contract.key if name != contract.day_column))
+    rows = totals_by(rows, (name for name in contract.key if name != contract.day_column))
     (row,) = reading.rows(rows.agg(revenue=rows.revenue_amount.sum().cast(MONEY)), period)
     revenue: Decimal | None = row["revenue"]
     return ZERO if revenue is None and sales_source(reading) == ORDERS else revenue
@@ -439,7 +440,7 @@ def _new_customers(reading: Reading, period: Period) -> tuple[int, Decimal]:
 def _contribution(reading: Reading, period: Period) -> Decimal | None:
     """Return what all orders of a period left before advertising, as far as it is known."""
     rows = rows_in_period(reading, ProfitDaily)
-    rows = rows.filter(*(rows[name] == ALL for name in DIMENSIONS))
+    rows = totals_by(rows, DIMENSIONS)
     total = rows.contribution_before_ads_amount.sum().cast(PROFIT)
     (row,) = reading.rows(rows.agg(contribution=total), period)
     contribution: Decimal | None = row["contribution"]
@@ -483,10 +484,8 @@ def payback_months(reading: Reading, period: Period, cost: Decimal | None) -> in
         return None
     months = reading.table(CustomerCohortValue)
     first, last = period.start_date.replace(day=1), period.end_date
-    rows = months.filter(
-        *(months[name] == ALL for name in CUTS),
-        months.cohort_month_date >= first,
-        months.cohort_month_date <= last,
+    rows = totals_by(months, CUTS).filter(
+        months.cohort_month_date >= first, months.cohort_month_date <= last
     )
     names = ("cohort_month_date", "months_since_count", "customer_count", "is_complete")
     cells = reading.rows(rows.select(*names, "cumulative_contribution_amount"), period)
@@ -526,10 +525,7 @@ def cohort_value(
     require_orders(reading)
     months = reading.table(CustomerCohortValue)
     value = dimension or CUTS[0]
-    chosen = months.filter(
-        *(months[name] == ALL for name in CUTS if name != dimension),
-        *([months[value] != ALL] if dimension else []),
-    )
+    chosen = totals_by(months, CUTS, dimension)
     rows = reading.state(chosen.mutate(value=chosen[value]))
     if not rows:
         raise NoSourceError(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import ibis
 import ibis.expr.types as ir
@@ -224,7 +224,7 @@ def hold_reason(day: NamedValues) -> str:
     return f"its order report has {customers}, and {day['limit_count']:,} or fewer are too few"
 
 
-def held_line(day: dict[str, Any]) -> str:
+def held_line(day: Row) -> str:
     """Describe a held day: its reason, since when it is held, and how to release it."""
     rows = f"{day['held_row_count']:,} rows wait since {day['held_since']} UTC"
     command = f"`ecom release {day['source']} {day['day']}`"

@@ -31,7 +31,14 @@ from ecom_assets.core.tables.contract import MONEY
 from ecom_assets.core.tables.coverage import LEAST_COVERAGE
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.placeholders import UNKNOWN_CUSTOMER
-from ecom_assets.core.tables.portable import NO, rows_of, union_all, union_distinct
+from ecom_assets.core.tables.portable import (
+    NO,
+    count_of,
+    rows_of,
+    union_all,
+    union_distinct,
+    value_of,
+)
 from ecom_assets.core.tables.received import NO_DAYS
 
 
@@ -195,9 +202,7 @@ def _buyers_or_users(events: ir.Table) -> ir.Table:
 
 
 def _sizes(left: ir.Table, right: ir.Table, both: ir.Table) -> tuple[int, int, int]:
-    counts = (rows_of(side.agg(n=side.count()))[0]["n"] for side in (left, right, both))
-    first, second, third = map(int, counts)
-    return first, second, third
+    return count_of(left), count_of(right), count_of(both)
 
 
 def _meeting(
@@ -278,17 +283,17 @@ def _fallen_loads(spend: ir.Table, raw: ir.Table) -> tuple[list[Row], int]:
     """Return the days of accounts that cost less than half of what the load before said, among the
     loads that came last, and how many these are.
     """
-    (newest,) = rows_of(spend.agg(day=spend.received_date.max()))
-    if newest["day"] is None:
+    newest = value_of(spend.received_date.max())
+    if newest is None:
         return [], 0
     loads = totals_of_loads(raw)
-    now = loads.filter(loads.place == 0, loads.load_date == newest["day"])
+    now = loads.filter(loads.place == 0, loads.load_date == newest)
     before = loads.filter(loads.place == 1)
     pairs = now.join(before, [*OF_ACCOUNT, "level"], rname="{name}_before")
     names = (*OF_ACCOUNT, "source_file", "total", "total_before")
     rows = rows_of(pairs.filter(pairs.total * 2 < pairs.total_before).select(*names))
-    (count,) = rows_of(now.agg(n=now.count()))
-    return [row for row in rows if _has_fallen(row["total"], row["total_before"])], int(count["n"])
+    fallen = [row for row in rows if _has_fallen(row["total"], row["total_before"])]
+    return fallen, count_of(now)
 
 
 def _fallen_days(daily: ir.Table, published: ir.Table, logged: ir.Table) -> tuple[list[Row], int]:

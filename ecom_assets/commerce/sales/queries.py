@@ -79,6 +79,7 @@ from ecom_assets.core.tables.queries import (
     revenue_of,
     rows_in_period,
     share,
+    totals_by,
     with_previous,
 )
 
@@ -153,8 +154,7 @@ def daily_revenue(reading: Reading, dimension: Dimension | None = None) -> ir.Ta
         dimensions = [
             "item_category" if name == "product_category" else name for name in PURCHASE_DIMENSIONS
         ]
-    rows = table.filter([table[name] == ALL for name in dimensions if name != dimension])
-    return rows if dimension is None else rows.filter(rows[dimension] != ibis.literal(ALL))
+    return totals_by(table, dimensions, dimension)
 
 
 def added(rows: ir.Table, unit: Sequence[str]) -> ir.Table:
@@ -355,10 +355,7 @@ def customers_of_period(reading: Reading, period: Period) -> Row:
 def newest_customer_week(reading: Reading, period: Period) -> Row | None:
     """Return the newest week of a period with order lines, over all categories and cities."""
     monday = replace(period, start_date=STARTS["week"](period.start_date))
-    table = reading.table(CustomerRetention)
-    weeks = table.filter(
-        in_period(table.week_start_date), table.item_category == ALL, table.city_id == ALL
-    )
+    weeks = totals_by(rows_in_period(reading, CustomerRetention), ("item_category", "city_id"))
     rows = reading.rows(weeks.order_by(weeks.week_start_date.desc()).limit(1), monday)
     return rows[0] if rows else None
 

@@ -573,6 +573,16 @@ def require(reading: Reading, source: Literal["events", "stock"]) -> None:
         raise NoSourceError(NEEDED[source])
 
 
+ALL: Final = "(all)"
+"""In a key column of a total: rows of every value are in it."""
+
+
+def totals_by(rows: ir.Table, names: Iterable[str], dimension: str | None = None) -> ir.Table:
+    """Return the rows of a mart that are by one of its dimensions `names`, or its totals."""
+    totals = rows.filter(*(rows[name] == ALL for name in names if name != dimension))
+    return totals if dimension is None else totals.filter(totals[dimension] != ALL)
+
+
 def rows_in_period(reading: Reading, contract: Contract) -> ir.Table:
     """Return the rows of a table on the days of the requested range."""
     rows = reading.table(contract)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import reduce
 from operator import and_
-from typing import Any, Final
+from typing import Any
 
 import ibis.expr.types as ir
 
@@ -21,9 +21,8 @@ from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.tables.contract import Aggregate, Contract, Ratio
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.measures import measures_of
+from ecom_assets.core.tables.queries import ALL
 
-ALL: Final = "(all)"
-"""In a key column of a total: rows of every value are in it."""
 COUNTED_AS, SIGN, PART = "counted_as", "sign", "part_amount"
 """Columns that rows carry down: what a row counts as, whether it is added or subtracted, and what
 of its number is meant, where it is only a part; null where it is all.

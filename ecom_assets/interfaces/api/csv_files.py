@@ -17,7 +17,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 
 from ecom_assets.behaviour.questions.whole_lists import Take, take_rows
-from ecom_assets.core.rows import Row
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables.queries import Period, of_period
 from ecom_assets.interfaces.api.parameters import (
     MOST_ROWS,
@@ -95,9 +95,7 @@ def file_of_table(  # noqa: PLR0913 (each is a part of a file)
     return file_of_blocks(context, name, list(model.model_fields), write)
 
 
-def add_file(
-    path: str, route: Callable[..., dict[str, Any]], answer: type[BaseModel], listed: str
-) -> None:
+def add_file(path: str, route: Callable[..., Answer], answer: type[BaseModel], listed: str) -> None:
     """Add the file of a list: `path` and `.csv`, with the parameters of its route but for the page.
 
     It has page after page of the route's answer, so that what the route refuses, and whom, is

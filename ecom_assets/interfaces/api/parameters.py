@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ecom_assets.behaviour.questions.answer import (
     ABOUT_THE_NUMBERS,
-    Answer,
+    AnswerFields,
     Money,
     Quantity,
     SourceDays,
@@ -37,7 +37,7 @@ from ecom_assets.behaviour.questions.fields import Day
 from ecom_assets.commerce.sales.coverage import SalesSource, Source, known_days
 from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.http_server.callers import VERSION_PREFIX, rights_of
-from ecom_assets.core.rows import NamedValues, Row
+from ecom_assets.core.rows import Answer, NamedValues, Row
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Column
 from ecom_assets.core.tables.days import LAST_DATE
@@ -127,7 +127,7 @@ class Sliced(Parameters):
     )
     offset: int = Field(0, ge=0, le=10_000_000, description="Rows to leave out at the start")
 
-    def cut(self, result: dict[str, Any], listed: str) -> dict[str, Any]:
+    def cut(self, result: Answer, listed: str) -> Answer:
         """Return a result with these rows of one of its lists, and how many it has."""
         return cut(result, listed, self.limit, self.offset)
 
@@ -183,6 +183,11 @@ class Paged(Sliced):
     def page(self) -> Page:
         """Return the page as queries take it."""
         return Page(self.limit, self.offset)
+
+    @property
+    def most(self) -> int:
+        """Return how many rows are looked at."""
+        return self.offset + self.limit
 
 
 class PagedDaysParameters(DaysParameters, Paged):
@@ -262,7 +267,7 @@ class RequestContext:
         definition: NamedValues,
         numbers: NamedValues,
         covered: Period | Source,
-    ) -> dict[str, Any]:
+    ) -> Answer:
         """Return the numbers with the fields of every answer.
 
         Args:
@@ -288,10 +293,10 @@ class RequestContext:
             "explain": self.explained() if parameters.explain else None,
         }
 
-    def _range(self, period: Period) -> dict[str, Any]:
+    def _range(self, period: Period) -> Answer:
         return range_of(period, self.reading.timezone, self.reading.published.published_at)
 
-    def _as_of(self, source: Source) -> dict[str, Any]:
+    def _as_of(self, source: Source) -> Answer:
         days_by_source = known_days(self.reading, [source])
         newest = self._newest(days_by_source)
         state = self._range(Period("custom", newest, newest, days_by_source))
@@ -309,7 +314,7 @@ class RequestContext:
             default=self.reading.newest_date,
         )
 
-    def explained(self) -> dict[str, Any]:
+    def explained(self) -> Answer:
         """Return the SQL of the request so far, and the runs and versions of its tables."""
         reading, address = self.reading, dagster_address(self.settings)
         return {
@@ -453,7 +458,7 @@ def change_of(name: str, numbers: type[BaseModel], **examples: float) -> type[Ba
     return create_model(name, __doc__=meaning, **fields)
 
 
-class SoldAnswer(Answer):
+class SoldAnswer(AnswerFields):
     """The fields of every answer about sales."""
 
     source: SalesSource = Field(description=SOURCE)

@@ -251,6 +251,11 @@ class BoardStore(BoardsDatabase):
                 return self._write(type(item), slug, item.to_file(), 0, saved_by, "created")
         raise UsageError(f"There are too many of the name {item.title!r}; give it another name.")
 
+    def replace(self, slug: str, item: Kept, saved_by: str) -> KeptVersion[Any]:
+        """Write an item as the newest version, in place of whichever there is."""
+        versions = self.versions(type(item), slug)
+        return self.save(slug, item, versions[0].number if versions else 0, saved_by)
+
     def delete(self, kind: type[K], slug: str, changed: int, saved_by: str) -> KeptVersion[K]:
         """Write a version that says it is deleted; it can be restored.
 

@@ -1,6 +1,6 @@
 """What a section of a page shows: tiles, a chart, a table, a notice, or a template of its own."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, ClassVar, Final, Literal
@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ecom_assets.behaviour.questions.answer import answer_column, meaning_of
-from ecom_assets.core.rows import NamedValues
+from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.tables.contract import Contract, Ratio
 from ecom_assets.core.tables.intervals import FEW, differs
 from ecom_assets.interfaces.dashboard.formats import Kind, in_words
@@ -39,7 +39,6 @@ def sparkline(values: Sequence[Number]) -> list[str]:
     return [" ".join(line) for line in lines if line]
 
 
-Row = Mapping[str, Any]
 RIGHT: Final = {
     "count",
     "quantity",
@@ -151,12 +150,27 @@ class Tiles(Block):
 
     @classmethod
     def from_fields(
-        cls, model: type[BaseModel], numbers: NamedValues, names: Sequence[str]
+        cls,
+        model: type[BaseModel],
+        numbers: NamedValues,
+        names: Iterable[str],
+        *,
+        answer: NamedValues | None = None,
+        why: Callable[[str], Why | None] | None = None,
     ) -> "Tiles":
-        """Return numbers of an answer, as its model declares them."""
+        """Return numbers of an answer, as its model declares them; with `answer` they mean what
+        that says, and `why` returns where each can be traced from.
+        """
         return cls(
             tuple(
-                Tile.from_field(model, name, numbers[name], lacks=lacking_of(model, name, numbers))
+                Tile.from_field(
+                    model,
+                    name,
+                    numbers[name],
+                    meaning(answer, name) if answer else "",
+                    lacks=lacking_of(model, name, numbers),
+                    why=why(name) if why else None,
+                )
                 for name in names
             ),
             compared=False,
@@ -244,7 +258,7 @@ class TableColumn:
         """Return the columns of fields of an answer; those in `bars` are drawn as bars too."""
         return tuple(cls.from_field(row, name, bar=name if name in bars else "") for name in names)
 
-    def lacks(self, row: Row) -> str:
+    def lacks(self, row: NamedValues) -> str:
         """Return the name of a row's number that is not known, and that a page may fill."""
         if not is_lacking(row[self.name], self.ratio, row):
             return ""
@@ -272,7 +286,7 @@ class DataTable(Block):
     """Rows of an answer; `csv` is the address of all of them."""
 
     template: ClassVar[str] = "table.html"
-    rows: Sequence[Row]
+    rows: Sequence[NamedValues]
     columns: Sequence[TableColumn]
     csv: str = ""
     note: str = ""
@@ -294,7 +308,7 @@ class Chart(Block):
 
     template: ClassVar[str] = "chart.html"
     spec: NamedValues
-    rows: Sequence[Row]
+    rows: Sequence[NamedValues]
     columns: Sequence[TableColumn]
     description: str
     csv: str = ""
@@ -310,7 +324,7 @@ class Chart(Block):
     """Rows of the table of a chart whose CSV has them all: years of days make a page slow."""
 
     @property
-    def shown_rows(self) -> Sequence[Row]:
+    def shown_rows(self) -> Sequence[NamedValues]:
         """Return the rows of the table."""
         return self.rows[: self.MOST_SHOWN] if self.csv else self.rows
 
@@ -400,7 +414,7 @@ def meaning(answer: NamedValues, *names: str) -> str:
     return " ".join(f"{text}." if not text.endswith(".") else text for text in matches)
 
 
-def with_missing_days(rows: Sequence[Row], days: Row) -> list[Row]:
+def with_missing_days(rows: Sequence[NamedValues], days: NamedValues) -> list[NamedValues]:
     """Return the rows of days, and one without numbers for each missing day of an answer's range:
     a gap in a line.
     """
@@ -420,7 +434,7 @@ def compared_tile(  # noqa: PLR0913 (what a tile says)
     name: str,
     *,
     table: Contract,
-    points: Sequence[Row] = (),
+    points: Sequence[NamedValues] = (),
 ) -> Tile:
     """Return the tile of a number that an answer compares with the period before.
 
@@ -442,7 +456,7 @@ def compared_tile(  # noqa: PLR0913 (what a tile says)
     )
 
 
-def of_share(row: type[BaseModel], name: str, now: Row, before: Row) -> dict[str, Any]:
+def of_share(row: type[BaseModel], name: str, now: NamedValues, before: NamedValues) -> Row:
     """Return, of a tile of a share, how many it is a share of, and whether it changed by more than
     chance; nothing for other numbers.
     """

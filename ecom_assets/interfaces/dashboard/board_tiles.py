@@ -149,7 +149,7 @@ def ways_of(kind: Kind[Any, Any]) -> Mapping[str, str]:
 
 def _content(view: View, section: Section) -> Block:
     """Return a section without the links to other ways to show it."""
-    block = section.build(view)
+    block = section.block(view)
     return block.inner if isinstance(block, Ways) and block.inner else block
 
 
@@ -226,7 +226,7 @@ def table_tile(view: View, tile: BoardTile) -> Block:
     page = next(page for page in all_pages() if page.path == path)
     section = next(section for section in page.sections if section.title == title)
     own = View(page, page.asks.model_validate(view.filters.days), view.context)
-    block = section.build(own)
+    block = section.block(own)
     view.ranges.extend(own.ranges)
     return _as_table(block)
 

@@ -1,10 +1,12 @@
 """Pages of a long list: which rows are shown, of how many, and the links to the others."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ecom_assets.behaviour.questions.model import Question
+from ecom_assets.core.rows import Answer
 from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Several
 from ecom_assets.interfaces.dashboard.page import View
 
@@ -31,6 +33,22 @@ class ListPages:
     count: int
     what: str
     anchor: str = ""
+
+    @classmethod
+    def asked(  # noqa: PLR0913, PLR0917 (as its attributes)
+        cls,
+        view: View,
+        route: Callable[..., Answer],
+        parameter: str,
+        size: int,
+        what: str,
+        anchor: str = "",
+        **asked: Any,  # noqa: ANN401 (any parameter of a route)
+    ) -> "tuple[Answer, ListPages]":
+        """Return the part of a route's list that the page shows, and which it is."""
+        offset = getattr(view.filters, parameter) or 0
+        answer = view.answer(route, limit=size, offset=offset, **asked)
+        return answer, cls(view, parameter, size, answer["total_count"] or 0, what, anchor)
 
     @property
     def first(self) -> int:

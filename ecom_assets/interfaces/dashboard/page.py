@@ -27,7 +27,7 @@ from ecom_assets.behaviour.questions.fields import Day
 from ecom_assets.core.errors import DefinitionError, EcomError, did_you_mean
 from ecom_assets.core.http_server.addresses import is_loopback_name
 from ecom_assets.core.http_server.callers import CALLER, Scope, may, name_of_caller
-from ecom_assets.core.rows import Answer, NamedValues
+from ecom_assets.core.rows import Answer, NamedValues, Row
 from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.core.tables.queries import LENGTHS, NOTHING, Period, Reading, TimeRange
 from ecom_assets.interfaces.api.auth.callers import ON_THIS_MACHINE
@@ -41,10 +41,11 @@ from ecom_assets.interfaces.api.store.store import IN_SCOPE, PublishedStore
 from ecom_assets.interfaces.boards.model import Annotation, slug_of
 from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets.interfaces.dashboard import pages
-from ecom_assets.interfaces.dashboard.blocks import Block, Why
+from ecom_assets.interfaces.dashboard.blocks import Block, Notice, Why
 from ecom_assets.interfaces.dashboard.charts import annotations_of
 from ecom_assets.interfaces.dashboard.filled_by import filling_page
 from ecom_assets.interfaces.dashboard.sessions import PREFIX, token_of
+from ecom_assets.interfaces.dashboard.wording import needs_key
 from ecom_assets.interfaces.explain.question import is_explained
 from ecom_assets.orchestration.rules import event_labels
 
@@ -55,6 +56,10 @@ DATES: Final = ("start_date", "end_date")
 WHY: Final = "why"
 """The path of the page that explains a number."""
 A = TypeVar("A", bound=BaseModel)
+
+
+Offset = Annotated[int | None, Field(ge=0, le=1_000_000, json_schema_extra={"starts_over": True})]
+"""How many rows of a list are before those that a page shows; with another choice, none."""
 
 
 class PageParameters(BaseModel):
@@ -87,8 +92,6 @@ class Filters(PageParameters):
     """
 
     DAYS: ClassVar[tuple[str, ...]] = ("time_range", *DATES)
-    FORGOTTEN: ClassVar[frozenset[str]] = frozenset()
-    """Choices that start over with another one, such as the page of a list."""
 
     time_range: TimeRange | None = Field(None, title="Days")
     start_date: Day | None = Field(None, title="From")
@@ -129,6 +132,18 @@ class Section:
     width: Literal["full", "half", "third", "two-thirds"] = "full"
     is_titled: bool = True
     """Whether the heading is seen; it is always there for screen readers."""
+    needs: tuple[Scope, str] | None = None
+    """What a key needs to see it, and what the sentence calls it that others see in its place."""
+
+    def block(self, view: "View") -> Block:
+        """Return what it shows, or to keys without the scope that it needs, which one that is."""
+        if self.needs is None or view.may(self.needs[0]):
+            return self.build(view)
+        scope, what = self.needs
+        is_of_people = scope is Scope.PERSONAL
+        return Notice(
+            needs_key(what, scope), "info" if is_of_people else "empty", is_shown_once=True
+        )
 
     @property
     def key(self) -> str:
@@ -262,7 +277,7 @@ class View:
     """The range of each answer so far, for the line that says which days the page covers."""
     outcome: Any = None
     """The answer to the question of the page, once a section asked it."""
-    _answers: dict[Any, dict[str, Any]] = field(default_factory=dict)
+    _answers: dict[Any, Answer] = field(default_factory=dict)
 
     @property
     def request(self) -> Request:
@@ -274,7 +289,7 @@ class View:
         """Return the currency of all amounts."""
         return self.context.currency
 
-    def answer(self, route: Callable[..., dict[str, Any]], /, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401 (any parameter of a route)
+    def answer(self, route: Callable[..., Answer], /, **parameters: Any) -> Answer:  # noqa: ANN401 (any parameter of a route)
         """Return the answer of a GET route of the API,
         for the days of the page if the route takes days.
 
@@ -355,7 +370,7 @@ class View:
         parameters = {"measures": measures, "by": ", ".join(by), **choices}
         return ((label, self.link("sales-explorer", **parameters)),)
 
-    def product(self, row: NamedValues) -> dict[str, Any]:
+    def product(self, row: NamedValues) -> Row:
         """Return a row of a product with its `name` and `href`, the address of its page."""
         product_id = row["product_id"]
         return {

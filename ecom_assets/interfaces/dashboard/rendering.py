@@ -20,12 +20,13 @@ from ecom_assets.commerce.costs.queries import NoCostsError
 from ecom_assets.core.errors import EcomError, UsageError
 from ecom_assets.core.http_server.callers import CALLER, Scope, ScopeNeededError, may
 from ecom_assets.core.http_server.problems import RequestRefusal
+from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.intervals import FEW
 from ecom_assets.core.tables.queries import NoSourceError
 from ecom_assets.interfaces.api.store.store import public_sentence
 from ecom_assets.interfaces.boards.model import Annotation
 from ecom_assets.interfaces.dashboard import charts
-from ecom_assets.interfaces.dashboard.blocks import Block, Chart, Nothing, Notice, Row
+from ecom_assets.interfaces.dashboard.blocks import Block, Chart, Nothing, Notice
 from ecom_assets.interfaces.dashboard.charts import marked, marks_of, sentence_of_marks
 from ecom_assets.interfaces.dashboard.form_inputs import comparisons, conditions_of
 from ecom_assets.interfaces.dashboard.formats import (
@@ -87,7 +88,7 @@ def build_sections(view: View) -> Iterator[Shown]:
     notices: list[Block] = []
     for section in view.page.sections:
         try:
-            block = section.build(view)
+            block = section.block(view)
         except EcomError as error:
             block = _missing(error)
         if isinstance(block, Nothing):
@@ -127,7 +128,7 @@ def render_page(view: View) -> HTMLResponse:
         heading=view.page.title_of(view) if view.page.title_of else view.page.title,
         filters=view.filters,
         shown=shown,
-        lead=Shown(view.page.lead, view.page.lead.build(view)) if view.page.lead else None,
+        lead=Shown(view.page.lead, view.page.lead.block(view)) if view.page.lead else None,
         choices=choices_of(view.filters, view.may),
         has_charts=any("chart.html" in _templates_of(section.block) for section in shown),
         range=next(iter(view.ranges), None),
@@ -209,22 +210,29 @@ class Choice:
 
 
 def choices_of(filters: BaseModel, has_scope: Callable[[Scope], bool]) -> list[Choice]:
-    """Return the choices of a page but for its days: those with a `Literal` type are selects,
-    the others are hidden. Values that need a scope are for those who have it.
+    """Return the choices of a page but for its days and those that start over with another: those
+    with a `Literal` type are selects, the others are hidden. Values that need a scope are for those
+    who have it.
     """
     return [
         _choice(name, field, str(getattr(filters, name)), has_scope)
         for name, field in type(filters).model_fields.items()
-        if name not in {*Filters.DAYS, *getattr(filters, "FORGOTTEN", ())}
+        if name not in Filters.DAYS
+        and not declared_of(field).get("starts_over")
         and getattr(filters, name) is not None
     ]
+
+
+def declared_of(field: FieldInfo) -> NamedValues:
+    """Return what a field declares of its choice in the form."""
+    return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
 
 
 def _choice(name: str, field: FieldInfo, value: str, has_scope: Callable[[Scope], bool]) -> Choice:
     """Return a choice; a field may declare that it `is_typed`, or of its `Literal` the `labels`,
     and the `scopes` that some values need.
     """
-    declared: Any = field.json_schema_extra or {}
+    declared = declared_of(field)
     labels, scopes = declared.get("labels", {}), declared.get("scopes", {})
     values = [
         option
@@ -289,7 +297,7 @@ def _chart(block: Chart, marks: Sequence[Annotation], currency: str) -> Markup:
     return htmlsafe_json_dumps(chart, separators=(",", ":"), default=str)
 
 
-def _bar_width(rows: Sequence[Row], name: str, row: Row) -> str:
+def _bar_width(rows: Sequence[NamedValues], name: str, row: NamedValues) -> str:
     """Return the width of a bar in percent, where the largest value of the column is the whole."""
     most = max((float(other[name]) for other in rows if other[name] is not None), default=0.0)
     return f"{max(0.0, 100 * float(row[name]) / most):.2f}" if most else "0"

@@ -16,7 +16,6 @@ from ecom_assets.interfaces.dashboard.blocks import (
     Block,
     Chart,
     DataTable,
-    Row,
     TableColumn,
     Tile,
     first_tiles,
@@ -85,7 +84,7 @@ class ShownTrend:
 
     lines: Sequence[TrendLine]
     starts: Sequence[Any]
-    rows: Sequence[Row]
+    rows: Sequence[NamedValues]
     is_broken_down: bool
     csv: str
     currency: str
@@ -266,7 +265,7 @@ def ranking(shown: ShownTrend) -> Block:
     )
 
 
-def _with_room(rows: Sequence[Row]) -> charts.Spec:
+def _with_room(rows: Sequence[NamedValues]) -> charts.Spec:
     """Return a scale that leaves room for the numbers behind the bars."""
     drawn = [float(row["value"]) for row in rows if not row["is_rest"] and row["value"] is not None]
     most, least = max([*drawn, 0.0]), min([*drawn, 0.0])

@@ -32,9 +32,8 @@ from ecom_assets.core.tables.contract import HIDDEN, Column, Contract
 from ecom_assets.core.tables.days import Days
 from ecom_assets.core.tables.measures import needs_all, sum_of
 from ecom_assets.core.tables.portable import dialect_of, union_all
-from ecom_assets.core.tables.queries import NoSourceError
+from ecom_assets.core.tables.queries import ALL, NoSourceError
 from ecom_assets.core.tables.trace import (
-    ALL,
     COUNTED_AS,
     PART,
     ByRow,

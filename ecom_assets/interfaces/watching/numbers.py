@@ -168,7 +168,7 @@ class Watched:
         require_readable(self.saved, self.request.scope)
         source = published_source(kind, self.asks_as, self.reading, self.settings)
         result = answer(kind, question, source)
-        document: dict[str, Any] = result.model_dump(mode="json", by_alias=True)
+        document: Answer = result.model_dump(mode="json", by_alias=True)
         return document
 
     @property

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from itertools import permutations
-from typing import Any, Final
+from typing import Final
 
 from ecom_assets.commerce.attribution.queries import DEFAULT_MODEL
 from ecom_assets.commerce.conversion.queries import By, conversion
@@ -31,7 +31,7 @@ from ecom_assets.commerce.sales.queries import (
     device_revenue,
     geography,
 )
-from ecom_assets.core.rows import Row, without_none
+from ecom_assets.core.rows import Answer, Row, without_none
 from ecom_assets.core.tables.currencies import rounded_parts, unit_of
 from ecom_assets.core.tables.queries import DECIMALS, ZERO, NoSourceError, Period, Reading
 
@@ -405,7 +405,7 @@ def _mix_and_rate(
 
 
 def _before_and_after(now: PartRatio, before: PartRatio, totals: list[Fraction]) -> Row:
-    values: dict[str, Any] = {}
+    values: Answer = {}
     for prefix, part, total in (("", now, totals[0]), ("previous_", before, totals[1])):
         values[f"{prefix}share"] = _rounded(part.denominator / total)
         values[f"{prefix}rate"] = None if part.rate is None else _rounded(part.rate)

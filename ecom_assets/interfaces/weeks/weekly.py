@@ -5,11 +5,11 @@ Weeks are written as ISO 8601 does, `2026-W04`, and begin on the weekday of `ECO
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from ecom_assets.behaviour.sessions.queries import engagement
 from ecom_assets.commerce.conversion.queries import conversion
@@ -191,7 +191,7 @@ def _numbers(reading: Reading, period: Period) -> tuple[Numbers, dict[str, str]]
             result |= numbers(reading, period)
         except NoSourceError as error:
             missing[subject] = str(error)
-            result |= {name: _number(None, None, None) for name in names}
+            result |= {name: dict.fromkeys(("value", "previous", "change")) for name in names}
     return {name: _in_digits(result[name], reading.currency) for name in NUMBERS}, missing
 
 
@@ -203,30 +203,32 @@ def _in_digits(number: Row, currency: str) -> Row:
     }
 
 
-def _number(value: Any, previous: Any, change: float | None) -> Row:  # noqa: ANN401 (a count, an amount or a share)
-    return {"value": value, "previous": previous, "change": change}
+def _numbers_in(answer: Row, part: str, names: Iterable[str]) -> Numbers:
+    """Return numbers in a part of an answer, with those of the period before and their change."""
+    previous = answer["previous"] or {}
+    return {
+        name: {
+            "value": answer[part][name],
+            "previous": previous.get(name),
+            "change": answer["change"][name],
+        }
+        for name in names
+    }
 
 
-def _beside(now: Row, before: Row, names: tuple[str, ...], period: Period) -> Numbers:
-    current, beside = if_known(now, period), compared(now, before, names, period)
-    previous, change = beside["previous"] or {}, beside["change"] or {}
-    return {name: _number(current[name], previous.get(name), change.get(name)) for name in names}
+def _beside(now: Row, before: Row, names: Iterable[str], period: Period) -> Numbers:
+    answer = {"now": if_known(now, period), **compared(now, before, names, period)}
+    return _numbers_in(answer, "now", names)
 
 
 def _sales(reading: Reading, period: Period) -> Numbers:
-    known_period = of_sources(reading, period, "sales")
-    result = sales(reading, known_period)
-    previous = result["previous"] or {}
-    return {
-        name: _number(result["sales"][name], previous.get(name), result["change"][name])
-        for name in SALES
-    }
+    return _numbers_in(sales(reading, of_sources(reading, period, "sales")), "sales", SALES)
 
 
 def _customers(reading: Reading, period: Period) -> Numbers:
     known_period = of_sources(reading, period, "sales")
     now, before = (customer_counts(reading, days) for days in (known_period, known_period.previous))
-    return _beside(now, before, tuple(CUSTOMERS), known_period)
+    return _beside(now, before, CUSTOMERS, known_period)
 
 
 def customer_counts(reading: Reading, period: Period) -> Row:
@@ -263,10 +265,8 @@ def _conversion(reading: Reading, period: Period) -> Numbers:
     before = result["previous"] or {}
     now = {"conversion_rate": result["conversion_rate"], **result["abandonment"]}
     then = {"conversion_rate": before.get("conversion_rate"), **before.get("abandonment", {})}
-    numbers = if_known({name: now[name] for name in CONVERSION}, known_period)
-    return {
-        name: _number(numbers[name], then.get(name), result["change"][name]) for name in CONVERSION
-    }
+    answer = {"now": if_known(now, known_period), "previous": then, "change": result["change"]}
+    return _numbers_in(answer, "now", CONVERSION)
 
 
 PARTS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[Reading, Period], Numbers]]]] = {
@@ -287,13 +287,8 @@ def _profit(reading: Reading, period: Period) -> Answer | None:
         result = costs.profit(reading, known_period)
     except (NoSourceError, NothingPublishedError):
         return None
-    previous, currency = result["previous"] or {}, reading.currency
-    numbers = {
-        name: _in_digits(
-            _number(result["profit"][name], previous.get(name), result["change"][name]), currency
-        )
-        for name in HEADLINES
-    }
+    currency, numbers = reading.currency, _numbers_in(result, "profit", HEADLINES)
+    numbers = {name: _in_digits(number, currency) for name, number in numbers.items()}
     now, before = (numbers["gross_profit_amount"][which] for which in ("value", "previous"))
     if not known_period.is_comparable or now is None or before is None:
         return {"numbers": numbers, "change_amount": None, "causes": []}
@@ -321,13 +316,8 @@ def _advertising(reading: Reading, period: Period) -> Answer | None:
         before = ads.parts(reading, known_period.previous, result["model"], "campaign", lacked)
     except (NoSourceError, NothingPublishedError, NotPublishedError):
         return None
-    previous, currency = result["previous"] or {}, reading.currency
-    numbers = {
-        name: _in_digits(
-            _number(result["ads"][name], previous.get(name), result["change"][name]), currency
-        )
-        for name in AD_HEADLINES
-    }
+    currency, numbers = reading.currency, _numbers_in(result, "ads", AD_HEADLINES)
+    numbers = {name: _in_digits(number, currency) for name, number in numbers.items()}
     causes = (
         changes_of_campaigns(result["parts"], before, currency)
         if known_period.is_comparable
@@ -387,7 +377,7 @@ def _causes(reading: Reading, period: Period, numbers: Numbers) -> Answer:
     now, before = (
         {name: values[which] for name, values in numbers.items()} for which in ("value", "previous")
     )
-    values: dict[str, Any] = dict.fromkeys(
+    values: Answer = dict.fromkeys(
         ("revenue_change_amount", "factors", "revenue", "average_order_value")
     )
     is_comparable = of_sources(reading, period, "sales").is_comparable

@@ -185,6 +185,15 @@ def cause_name(cause: NamedValues) -> str:
     return f"{subject[0].upper()}{subject[1:]}"
 
 
+LACKED: Final = {
+    "held": "Of {days} {rows} are held back, wholly or in part: released, the numbers may change.",
+    "missing": (
+        "No {rows} of {days} were received, so what happened then is unknown and counts nowhere."
+    ),
+}
+"""What is said of days that are lacking, by why they are."""
+
+
 def caveats(report: NamedValues) -> list[str]:
     """Return what to know before the numbers are believed: unfinished, unknown and held days,
     and missing sources.
@@ -196,18 +205,9 @@ def caveats(report: NamedValues) -> list[str]:
             coverage["data"], report["week"], name, (coverage["known_from"], coverage["known_to"])
         )
         result += _of_week(coverage["previous_data"], report["previous_week"], name, None)
-        if held := [*coverage["previous_held_days"], *coverage["held_days"]]:
-            days = ", ".join(str(day) for day in held)
-            result.append(
-                f"Of {days} {name} are held back, wholly or in part: released, the numbers may "
-                "change."
-            )
-        if missed := [*coverage["previous_missing_days"], *coverage["missing_days"]]:
-            days = ", ".join(str(day) for day in missed)
-            result.append(
-                f"No {name} of {days} were received, so what happened then is unknown and counts "
-                "nowhere."
-            )
+        for kind, sentence in LACKED.items():
+            if lacked := [*coverage[f"previous_{kind}_days"], *coverage[f"{kind}_days"]]:
+                result.append(sentence.format(days=", ".join(map(str, lacked)), rows=name))
     missing = report["missing"].items()
     return [
         *result,

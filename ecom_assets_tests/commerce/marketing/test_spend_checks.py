@@ -47,9 +47,7 @@ def checked(
         engine.con.con.register("visits", in_memory([row], EngagementDaily).to_pyarrow())
         return engine.con.table("visits")
 
-    result = check.function(days, *map(table, check.tables))
-    assert isinstance(result, CheckResult)
-    return result
+    return check.evaluate(days, *map(table, check.tables))
 
 
 def sentence(result: CheckResult) -> str:

@@ -53,6 +53,7 @@ from ecom_assets.interfaces.api.parameters import (
     LISTS,
     Context,
     JustSliced,
+    Paged,
     RequestContext,
     Sliced,
     declared_lists,
@@ -109,10 +110,8 @@ class StepParameters(BaseModel):
     sort_by: StepOrder = Field("visitor", description="By visitor, or who got there last first")
 
 
-class FunnelWhoParameters(StepParameters, Sliced):
+class FunnelWhoParameters(StepParameters, Paged):
     """Who to list of a funnel."""
-
-    limit: int = Field(100, ge=1, le=1_000, description="Most rows to return")
 
 
 @questions.post(
@@ -125,7 +124,7 @@ def funnel_who(
     require_personal(context.request.scope, ["visitor_id"])
     listed = StepList(
         parameters.step,
-        parameters.offset + parameters.limit,
+        parameters.most,
         only_stopped=parameters.stopped,
         sort_by=parameters.sort_by,
     )
@@ -155,7 +154,7 @@ class CellParameters(BaseModel):
         return CellList(self.cohort, self.period, most, self.returned, self.value)
 
 
-class RetentionWhoParameters(CellParameters, Sliced):
+class RetentionWhoParameters(CellParameters, Paged):
     """Who to list of retention."""
 
     limit: int = Field(100, ge=1, le=1_000, description="Most visitors to return")
@@ -175,26 +174,15 @@ def retention_who(
     it needs the scope `personal`.
     """
     require_personal(context.request.scope, ["visitor_id"])
-    listed = parameters.cell(parameters.offset + parameters.limit)
+    listed = parameters.cell(parameters.most)
     return ask(context, who_of(listed), body, parameters)
-
-
-class SalesListParameters(Sliced):
-    """Which rows to list of what is behind numbers of sales."""
-
-    limit: int = Field(100, ge=1, le=1_000, description="Most rows to return")
-
-    @property
-    def most(self) -> int:
-        """Return how many rows are looked at."""
-        return self.offset + self.limit
 
 
 @questions.post(
     "/analytics/sales/who", response_model=SalesWhoAnswer, summary="Who is behind numbers of sales"
 )
 def sales_who(
-    context: Context, parameters: Annotated[SalesListParameters, Query()], body: SalesQuestion
+    context: Context, parameters: Annotated[Paged, Query()], body: SalesQuestion
 ) -> QuestionAnswer:
     """Return the customers of a question's order lines with their own numbers; it needs the scope
     `personal`.
@@ -209,7 +197,7 @@ def sales_who(
     summary="Which order lines are behind numbers of sales",
 )
 def sales_lines(
-    context: Context, parameters: Annotated[SalesListParameters, Query()], body: SalesQuestion
+    context: Context, parameters: Annotated[Paged, Query()], body: SalesQuestion
 ) -> QuestionAnswer:
     """Return the order lines of a question with their own numbers, which `/explain` goes on from,
     down to the received rows.

@@ -1,6 +1,6 @@
 """Routes for behaviour: engagement, journeys, searches, visitor segments and cohorts."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
@@ -8,7 +8,13 @@ from pydantic import BaseModel, Field
 from ecom_assets.behaviour.journeys import queries as journey_queries
 from ecom_assets.behaviour.journeys.contracts import JourneyTransitions, SearchPerformance
 from ecom_assets.behaviour.journeys.queries import Dimension, SearchOrder
-from ecom_assets.behaviour.questions.answer import Answer, Money, definition_of, field_of, number
+from ecom_assets.behaviour.questions.answer import (
+    AnswerFields,
+    Money,
+    definition_of,
+    field_of,
+    number,
+)
 from ecom_assets.behaviour.retention import queries as retention_queries
 from ecom_assets.behaviour.retention.contracts import CohortsBy, Length, RetentionCohorts
 from ecom_assets.behaviour.sessions import queries as session_queries
@@ -16,6 +22,7 @@ from ecom_assets.behaviour.sessions.contracts import EngagementDaily
 from ecom_assets.behaviour.sessions.measures import SessionMeasures
 from ecom_assets.behaviour.visitor_segments import queries as segment_queries
 from ecom_assets.behaviour.visitor_segments.contracts import VisitorSegmentsDaily
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.tables.measures import meanings, summable
 from ecom_assets.core.tables.queries import CHANGE
 from ecom_assets.interfaces.api.csv_files import add_file
@@ -46,7 +53,7 @@ class EngagementDay(row_of(EngagementDaily.columns)):  # type: ignore[misc]  # a
     """The sessions and visitors of a day."""
 
 
-class EngagementAnswer(Answer):
+class EngagementAnswer(AnswerFields):
     """The engagement of a period."""
 
     engagement: EngagementNumbers = Field(description="Of the period")
@@ -64,9 +71,7 @@ class EngagementAnswer(Answer):
     response_model=EngagementAnswer,
     summary="Sessions, bounces and visitors by day",
 )
-def engagement(
-    context: Context, parameters: Annotated[PagedDaysParameters, Query()]
-) -> dict[str, Any]:
+def engagement(context: Context, parameters: Annotated[PagedDaysParameters, Query()]) -> Answer:
     """Return the engagement of a period and of the period before, and daily,
     weekly and monthly visitors by day.
     """
@@ -106,7 +111,7 @@ class JourneysParameters(PagedDaysParameters):
     )
 
 
-class JourneysAnswer(Answer):
+class JourneysAnswer(AnswerFields):
     """The transitions of a period."""
 
     dimension: Dimension = field_of(JourneyTransitions.dimension)
@@ -126,7 +131,7 @@ class Search(
     """The outcomes of searches for one term."""
 
 
-class SearchesAnswer(Answer):
+class SearchesAnswer(AnswerFields):
     """The search terms of a period."""
 
     total_count: int | None = total_of("terms", 112)
@@ -144,9 +149,7 @@ class SearchesParameters(PagedDaysParameters):
 
 
 @router.get("/analytics/journeys", response_model=JourneysAnswer, summary="Which step led to which")
-def journeys(
-    context: Context, parameters: Annotated[JourneysParameters, Query()]
-) -> dict[str, Any]:
+def journeys(context: Context, parameters: Annotated[JourneysParameters, Query()]) -> Answer:
     """Return how often one step of a session led to another,
     and how often in sessions with a purchase.
     """
@@ -162,9 +165,7 @@ def journeys(
 @router.get(
     "/analytics/searches", response_model=SearchesAnswer, summary="Search terms and their outcomes"
 )
-def searches(
-    context: Context, parameters: Annotated[SearchesParameters, Query()]
-) -> dict[str, Any]:
+def searches(context: Context, parameters: Annotated[SearchesParameters, Query()]) -> Answer:
     """Return how often each term was searched,
     and how often a product view or an add to cart followed.
     """
@@ -197,7 +198,7 @@ class VisitorSegmentCounts(BaseModel):
     )
 
 
-class VisitorSegmentsAnswer(Answer):
+class VisitorSegmentsAnswer(AnswerFields):
     """The declared visitor segments in a period."""
 
     total_count: int = Field(description="How many segments there are", examples=[3])
@@ -214,7 +215,7 @@ class SegmentDaysParameters(PagedDaysParameters):
     segment: str | None = Field(None, max_length=500, description="Only this segment")
 
 
-class VisitorSegmentDaysAnswer(Answer):
+class VisitorSegmentDaysAnswer(AnswerFields):
     """The declared visitor segments, day by day."""
 
     segment: str | None = Field(description="The requested segment; null for all")
@@ -232,7 +233,7 @@ class VisitorSegmentDaysAnswer(Answer):
 )
 def visitor_segments(
     context: Context, parameters: Annotated[PagedDaysParameters, Query()]
-) -> dict[str, Any]:
+) -> Answer:
     """Return how many visitors are in each segment that ECOM_VISITOR_SEGMENTS declares,
     and how many came and left.
     """
@@ -250,7 +251,7 @@ def visitor_segments(
 )
 def visitor_segments_daily(
     context: Context, parameters: Annotated[SegmentDaysParameters, Query()]
-) -> dict[str, Any]:
+) -> Answer:
     """Return how many visitors were in each declared segment, or in one, at the end of each day."""
     period = context.period(parameters, "events")
     result = segment_queries.visitor_segments_daily(
@@ -280,7 +281,7 @@ class CohortsParameters(Paged):
     period: Length = Field("week", description="Length of a period")
 
 
-class CohortsAnswer(Answer):
+class CohortsAnswer(AnswerFields):
     """The cohorts of visitors."""
 
     cohort_by: CohortsBy = field_of(RetentionCohorts.cohort_by)
@@ -297,7 +298,7 @@ class CohortsAnswer(Answer):
     response_model=CohortsAnswer,
     summary="Cohorts of visitors and who came back",
 )
-def cohorts(context: Context, parameters: Annotated[CohortsParameters, Query()]) -> dict[str, Any]:
+def cohorts(context: Context, parameters: Annotated[CohortsParameters, Query()]) -> Answer:
     """Return, for each cohort of a day, week or month, how many visitors came back,
     and their revenue so far.
     """

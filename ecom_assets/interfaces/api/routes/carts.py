@@ -1,7 +1,7 @@
 """Routes for carts that were left, one by one: for keys of scope `personal`."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import ibis.expr.types as ir
 from fastapi import APIRouter, Query
@@ -16,8 +16,9 @@ from ecom_assets.behaviour.funnels.left_carts import (
     left_carts,
     left_sessions,
 )
-from ecom_assets.behaviour.questions.answer import Answer, InUtc, Money, definition_of, number
+from ecom_assets.behaviour.questions.answer import AnswerFields, InUtc, Money, definition_of, number
 from ecom_assets.commerce.sales.contracts import Item
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.tables.queries import EVENTS, Page, of_period, require
 from ecom_assets.interfaces.api.auth.callers import require_personal
 from ecom_assets.interfaces.api.csv_files import FileParameters, file_of_table
@@ -64,7 +65,7 @@ class LeftCart(BaseModel):
     )
 
 
-class LeftCartsAnswer(Answer):
+class LeftCartsAnswer(AnswerFields):
     """The carts that were left, one by one."""
 
     total_count: int | None = total_of("carts", 120)
@@ -119,9 +120,7 @@ def rows_of_carts(
 @router.get(
     "/analytics/carts", response_model=LeftCartsAnswer, summary="Carts that were left, one by one"
 )
-def carts_left(
-    context: Context, parameters: Annotated[LeftCartsParameters, Query()]
-) -> dict[str, Any]:
+def carts_left(context: Context, parameters: Annotated[LeftCartsParameters, Query()]) -> Answer:
     """Return the carts that visits filled and did not pay for, with value, products and age; it
     needs the scope `personal`.
     """

@@ -4,13 +4,19 @@ segments and profiles.
 
 from datetime import date
 from functools import partial
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from ecom_assets.behaviour.questions.answer import Answer, Money, definition_of, field_of, number
+from ecom_assets.behaviour.questions.answer import (
+    AnswerFields,
+    Money,
+    definition_of,
+    field_of,
+    number,
+)
 from ecom_assets.commerce.customers import queries as customer_queries
 from ecom_assets.commerce.customers.contracts import (
     PROFILE_DIMENSIONS,
@@ -30,6 +36,7 @@ from ecom_assets.commerce.customers.measures import CustomerMeasures, ValueMeasu
 from ecom_assets.commerce.sales import queries as sales_queries
 from ecom_assets.commerce.sales.contracts import CustomerRetention
 from ecom_assets.commerce.sales.coverage import SalesSource, sales_source
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.tables.measures import measures_of
 from ecom_assets.core.tables.queries import CHANGE
 from ecom_assets.interfaces.api.auth.callers import may_see_people, require_personal
@@ -135,7 +142,7 @@ class ProfilesParameters(Sliced):
     dimension: ProfileDimension | None = Field(None, description="Only this dimension")
 
 
-class ProfilesAnswer(Answer):
+class ProfilesAnswer(AnswerFields):
     """The current customers by tier, engagement, market and data quality."""
 
     as_of_date: date = field_of(CustomerProfiles.as_of_date)
@@ -164,7 +171,7 @@ class WeeksParameters(PagedDaysParameters):
     city_id: str | None = Field(None, max_length=500, description="Only lines of this city")
 
 
-class CustomerWeeksAnswer(Answer):
+class CustomerWeeksAnswer(AnswerFields):
     """The customers by week."""
 
     total_count: int | None = total_of("weeks", 5)
@@ -194,7 +201,7 @@ class DueCustomer(BaseModel):
     )
 
 
-class DueAgainAnswer(Answer):
+class DueAgainAnswer(AnswerFields):
     """Who bought once and is due again, as of the newest day of sales."""
 
     source: SalesSource = Field(description=SOURCE)
@@ -247,7 +254,7 @@ class DueAgainFileParameters(DueParameters, FileParameters):
     response_model=CustomerNumbersAnswer,
     summary="New, returning and retained customers",
 )
-def customers(context: Context, parameters: OfDays) -> dict[str, Any]:
+def customers(context: Context, parameters: OfDays) -> Answer:
     """Return the customers of a period and of the period before,
     with their lifetime value and churn risk.
     """
@@ -264,7 +271,7 @@ def customers(context: Context, parameters: OfDays) -> dict[str, Any]:
     response_model=CurrentSegmentsAnswer,
     summary="Customers by RFM segment",
 )
-def customer_segments(context: Context, parameters: SlicedAnyDays) -> dict[str, Any]:
+def customer_segments(context: Context, parameters: SlicedAnyDays) -> Answer:
     """Return the customers, orders and revenue of each of eleven segments."""
     result = {
         "source": sales_source(context.reading),
@@ -284,7 +291,7 @@ def customer_segments(context: Context, parameters: SlicedAnyDays) -> dict[str, 
 )
 def customer_profiles(
     context: Context, parameters: Annotated[ProfilesParameters, Query()]
-) -> dict[str, Any]:
+) -> Answer:
     """Return how many current customers have each tier, level of engagement,
     market segment and band of quality.
     """
@@ -303,9 +310,7 @@ def customer_profiles(
     response_model=CustomerWeeksAnswer,
     summary="Customers by week: first order ever, ordered before, refunded",
 )
-def customer_retention(
-    context: Context, parameters: Annotated[WeeksParameters, Query()]
-) -> dict[str, Any]:
+def customer_retention(context: Context, parameters: Annotated[WeeksParameters, Query()]) -> Answer:
     """Return the customers of each ISO week, in total or for one category or city."""
     period = context.period(parameters, "sales")
     result = sales_queries.customer_weeks(
@@ -322,7 +327,7 @@ def customer_retention(
 )
 def customers_due_again(
     context: Context, parameters: Annotated[DueAgainParameters, Query()]
-) -> dict[str, Any]:
+) -> Answer:
     """Return how many customers bought once, longer ago than others take to come back, and, with
     the scope `personal`, who they are.
     """

@@ -3,16 +3,16 @@ failing checks.
 """
 
 from datetime import date
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from ecom_assets.behaviour.questions.answer import Answer, definition_of
+from ecom_assets.behaviour.questions.answer import AnswerFields, definition_of
 from ecom_assets.commerce.findings import queries
 from ecom_assets.commerce.findings.contracts import ShopFindings
 from ecom_assets.core.clock import today_in
-from ecom_assets.core.rows import Row
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.interfaces.api import visible_checks
 from ecom_assets.interfaces.api.auth.callers import may_see_costs
 from ecom_assets.interfaces.api.parameters import Context, SlicedChosenDays, row_of, total_of
@@ -70,7 +70,7 @@ class LateSource(BaseModel):
     newest_date: date = Field(description="Its newest day", examples=["2026-11-20"])
 
 
-class FindingsAnswer(Answer):
+class FindingsAnswer(AnswerFields):
     """What to look at: first what makes other numbers wrong, then by the money at stake."""
 
     late_sources: list[LateSource] = Field(
@@ -89,7 +89,7 @@ class FindingsAnswer(Answer):
 
 
 @router.get("/analytics/findings", response_model=FindingsAnswer, summary="What to look at")
-def findings(context: Context, parameters: SlicedChosenDays) -> dict[str, Any]:
+def findings(context: Context, parameters: SlicedChosenDays) -> Answer:
     """Return what is worth a look: numbers of the newest week that are not what the weeks before
     let expect, stock that runs out, late sources, and failing checks.
     """

@@ -1,6 +1,6 @@
 """Routes for funnels: daily funnels, with abandoned carts."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
@@ -9,7 +9,7 @@ from ecom_assets.behaviour.funnels.contracts import CartAbandonment, ConversionF
 from ecom_assets.behaviour.funnels.measures import CartMeasures, ConversionMeasures
 from ecom_assets.behaviour.funnels.queries import Unit
 from ecom_assets.behaviour.questions.answer import (
-    Answer,
+    AnswerFields,
     Money,
     definition_of,
     field_of,
@@ -17,6 +17,7 @@ from ecom_assets.behaviour.questions.answer import (
 )
 from ecom_assets.commerce.conversion import queries as conversion_queries
 from ecom_assets.commerce.conversion.queries import By
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.tables.measures import measures_of
 from ecom_assets.core.tables.queries import CHANGE
 from ecom_assets.interfaces.api.parameters import PREVIOUS, Context, SlicedOfDays, row_of, total_of
@@ -84,7 +85,7 @@ class ConversionPart(LeftBehind):
     conversion_rate: float | None = field_of(ConversionMeasures.conversion_rate)
 
 
-class ConversionAnswer(Answer, Funnelled):
+class ConversionAnswer(AnswerFields, Funnelled):
     """A funnel and the carts of a period."""
 
     funnel_name: str = field_of(ConversionFunnel.funnel_name)
@@ -116,9 +117,7 @@ class ConversionParameters(SlicedOfDays):
     responses=documented(409),
     summary="Funnel and abandoned carts",
 )
-def conversion(
-    context: Context, parameters: Annotated[ConversionParameters, Query()]
-) -> dict[str, Any]:
+def conversion(context: Context, parameters: Annotated[ConversionParameters, Query()]) -> Answer:
     """Return the steps of a daily funnel, from the first page to the purchase,
     and the abandoned carts.
     """

@@ -1,12 +1,12 @@
 """The routes of advertising and of what customers are worth, for callers who may see costs."""
 
 from datetime import date
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from ecom_assets.behaviour.questions.answer import Answer, Money, definition_of, number
+from ecom_assets.behaviour.questions.answer import AnswerFields, Money, definition_of, number
 from ecom_assets.commerce.marketing import queries
 from ecom_assets.commerce.marketing.contracts import (
     DEFAULT_MODEL,
@@ -15,6 +15,7 @@ from ecom_assets.commerce.marketing.contracts import (
     SpendReconciliationDaily,
 )
 from ecom_assets.commerce.marketing.measures import MarketingMeasures
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.tables.measures import summable
 from ecom_assets.core.tables.queries import CHANGE
 from ecom_assets.interfaces.api.auth.callers import may_see_people, require_costs
@@ -153,7 +154,7 @@ class MarketingParameters(SlicedOfDays):
     dimension: queries.Dimension = Field("campaign", description="What the parts are")
 
 
-class MarketingAnswer(Answer):
+class MarketingAnswer(AnswerFields):
     """What ads of a period cost and brought."""
 
     model: queries.Model = Field(description="The model")
@@ -197,9 +198,7 @@ DEFINITION: Final = definition_of(
     response_model=MarketingAnswer,
     summary="Ad spend, ROAS by model, and cost of new customers",
 )
-def marketing(
-    context: Context, parameters: Annotated[MarketingParameters, Query()]
-) -> dict[str, Any]:
+def marketing(context: Context, parameters: Annotated[MarketingParameters, Query()]) -> Answer:
     """Return what ads cost and brought, by a model.
 
     The key needs the scope `costs`.
@@ -240,7 +239,7 @@ class CohortParameters(SlicedOfChosenDays):
     )
 
 
-class CohortAnswer(Answer):
+class CohortAnswer(AnswerFields):
     """What customers are worth by the month of their first paid order."""
 
     dimension: queries.Cut | None = Field(description="By what customers are cut")
@@ -278,9 +277,7 @@ COHORT_DEFINITION: Final = {
     response_model=CohortAnswer,
     summary="What customers are worth by month of their first paid order",
 )
-def cohort_value(
-    context: Context, parameters: Annotated[CohortParameters, Query()]
-) -> dict[str, Any]:
+def cohort_value(context: Context, parameters: Annotated[CohortParameters, Query()]) -> Answer:
     """Return what customers of each month left until the end of each month since.
 
     The key needs the scope `costs`; with `personal`, codes of few customers are values, too.

@@ -11,7 +11,7 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 
-from ecom_assets.behaviour.questions.answer import Answer, InUtc, definition_of, number
+from ecom_assets.behaviour.questions.answer import AnswerFields, InUtc, definition_of, number
 from ecom_assets.behaviour.questions.fields import Day
 from ecom_assets.commerce.quality import queries as quality_queries
 from ecom_assets.core.errors import UsageError
@@ -19,6 +19,7 @@ from ecom_assets.core.http_server.addresses import is_origin_of
 from ecom_assets.core.operations import queries
 from ecom_assets.core.operations.requests import RELEASE, RETRY, Requests, require_shared_home
 from ecom_assets.core.operations.requests import OperationRequest as RunRequest
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.queries import Period
 from ecom_assets.interfaces.api import visible_checks
@@ -108,7 +109,7 @@ _UNREADY: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("/health/live", response_model=Live, summary="Liveness: whether the process answers")
-async def live(response: Response) -> dict[str, Any]:
+async def live(response: Response) -> Answer:
     """Respond; a supervisor that restarts failed processes checks this."""
     response.headers.update(_NO_STORE)
     return {"live": True}
@@ -121,7 +122,7 @@ async def live(response: Response) -> dict[str, Any]:
     responses=_UNREADY,
     summary="Readiness: whether there are data to answer with",
 )
-async def ready(request: Request, response: Response) -> dict[str, Any]:
+async def ready(request: Request, response: Response) -> Answer:
     """Return whether there are data and whether they are fresh; a load balancer checks this."""
     served: ServedData = request.app.state.served
     await served.version()
@@ -173,7 +174,7 @@ class Index(BaseModel):
 
 
 @index_router.get("/", response_model=Index, summary="Index of the routes")
-def index(context: Context, _parameters: Annotated[Formatted, Query()]) -> dict[str, Any]:
+def index(context: Context, _parameters: Annotated[Formatted, Query()]) -> Answer:
     """Return every path, and how new the data are."""
     published = context.reading.published
     return {
@@ -220,7 +221,7 @@ class FailingCheck(BaseModel):
     run_id: str = Field(description="The Dagster run that evaluated it last")
 
 
-class ChecksAnswer(Answer):
+class ChecksAnswer(AnswerFields):
     """The checks that failed or warned when they were evaluated last."""
 
     total_count: int = Field(description="How many of these there are", examples=[3])
@@ -234,7 +235,7 @@ class ChecksAnswer(Answer):
 @runs_router.get(
     "/operations/checks", response_model=ChecksAnswer, summary="Checks that fail or warn"
 )
-def failing_checks(context: Context, parameters: JustSliced) -> dict[str, Any]:
+def failing_checks(context: Context, parameters: JustSliced) -> Answer:
     """Return the checks that failed or warned when they were evaluated last, as runs noted them."""
     context.do_not_keep()
     result = parameters.cut(
@@ -270,7 +271,7 @@ class TableState(BaseModel):
     run_id: str | None = Field(description="The last Dagster run over it")
 
 
-class TablesAnswer(Answer):
+class TablesAnswer(AnswerFields):
     """How fresh each table is."""
 
     total_count: int = Field(description="How many tables there are", examples=[3])
@@ -283,7 +284,7 @@ class TablesAnswer(Answer):
 @runs_router.get(
     "/operations/tables", response_model=TablesAnswer, summary="How fresh each table is"
 )
-def table_states(context: Context, parameters: JustSliced) -> dict[str, Any]:
+def table_states(context: Context, parameters: JustSliced) -> Answer:
     """Return when each table was written last, its newest day, and what failed."""
     context.do_not_keep()
     noted, published = queries.noted_tables(context.settings.home), context.reading.published.tables
@@ -344,7 +345,7 @@ class DeadLettersParameters(SlicedOfDays):
     )
 
 
-class DeadLettersAnswer(Answer):
+class DeadLettersAnswer(AnswerFields):
     """What could not be delivered."""
 
     total_count: int | None = total_of("groups", 3)
@@ -360,9 +361,7 @@ class DeadLettersAnswer(Answer):
     responses=NO_LEDGER,
     summary="What could not be delivered",
 )
-def dead_letters(
-    context: Context, parameters: Annotated[DeadLettersParameters, Query()]
-) -> dict[str, Any]:
+def dead_letters(context: Context, parameters: Annotated[DeadLettersParameters, Query()]) -> Answer:
     """Return the records of some days that a destination refused,
     or that cannot go there, by reason.
     """
@@ -396,7 +395,7 @@ class RequestState(BaseModel):
     run_id: str | None = Field(description="The Dagster run that took it, where it is known")
 
 
-class RequestsAnswer(Answer):
+class RequestsAnswer(AnswerFields):
     """The newest requests."""
 
     total_count: int = Field(description="How many requests there are", examples=[3])
@@ -410,7 +409,7 @@ class RequestsAnswer(Answer):
     response_model=RequestsAnswer,
     summary="Requests to runs: releases and retries",
 )
-def newest_requests(context: Context, parameters: JustSliced) -> dict[str, Any]:
+def newest_requests(context: Context, parameters: JustSliced) -> Answer:
     """Return the newest 50 requests, and whether a run has taken them."""
     context.do_not_keep()
     newest = [request.to_mapping() for request in Requests(context.settings.home).newest()]
@@ -454,7 +453,7 @@ class RetryBody(BaseModel):
     responses=documented(400),
     summary="Release a held day",
 )
-def release(context: Context, body: ReleaseBody) -> dict[str, Any]:
+def release(context: Context, body: ReleaseBody) -> Answer:
     """Ask the next run over a held day to let it in;
     who and when is recorded. Repeating it changes nothing.
     """
@@ -468,7 +467,7 @@ def release(context: Context, body: ReleaseBody) -> dict[str, Any]:
     responses=documented(400) | NO_LEDGER,
     summary="Send dead letters again",
 )
-def retry(context: Context, body: RetryBody) -> dict[str, Any]:
+def retry(context: Context, body: RetryBody) -> Answer:
     """Ask the next run over their days to send again what a destination has refused."""
     return request_retry(context, body, writer_of(context.request)).to_mapping()
 

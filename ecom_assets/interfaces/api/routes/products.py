@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Final, cast
 
 from fastapi import APIRouter, HTTPException, Path, Query
 from pydantic import BaseModel, Field
 
 from ecom_assets.behaviour.journeys.contracts import CategoryPerformance
 from ecom_assets.behaviour.journeys.measures import CategoryMeasures
-from ecom_assets.behaviour.questions.answer import Answer, definition_of, field_of, number
+from ecom_assets.behaviour.questions.answer import AnswerFields, definition_of, field_of, number
 from ecom_assets.commerce.costs import queries as costs
 from ecom_assets.commerce.costs.measures import HEADLINES, ProfitMeasures
 from ecom_assets.commerce.products import contracts
@@ -21,7 +21,7 @@ from ecom_assets.commerce.products.queries import AlertOrder, SortBy
 from ecom_assets.commerce.products.stock import InventoryRule
 from ecom_assets.commerce.sales.contracts import Item
 from ecom_assets.commerce.sales.coverage import SalesSource
-from ecom_assets.core.rows import Row
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables.measures import meanings, measures_of, summable
 from ecom_assets.core.tables.queries import CHANGE, Coverage, Period
 from ecom_assets.interfaces.api.auth.callers import may_see_costs, require_costs
@@ -49,7 +49,7 @@ ANY_CART = ("any_cart_session_count", "any_cart_rate")
 """Measures of categories that few ask for."""
 
 
-class MaybeSoldAnswer(Answer):
+class MaybeSoldAnswer(AnswerFields):
     """The fields of every answer about products, which may be without sales."""
 
     source: SalesSource | None = Field(
@@ -178,7 +178,7 @@ class Pair(ProductName):
     )
 
 
-class BoughtTogetherAnswer(Answer):
+class BoughtTogetherAnswer(AnswerFields):
     """What is bought with a product."""
 
     product_id: str = Field(description="The product asked for", examples=["P-0042"])
@@ -251,7 +251,7 @@ class AlertsParameters(AnyDays, Paged):
     )
 
 
-class AlertsAnswer(Answer):
+class AlertsAnswer(AnswerFields):
     """The stock that needs attention."""
 
     counts: dict[str, int] = Field(
@@ -297,7 +297,7 @@ def profits_of(context: RequestContext, period: Period, product_ids: Sequence[st
     summary="Top products by a chosen number",
     responses=documented(403, 409),
 )
-def top_products(context: Context, parameters: Annotated[TopParameters, Query()]) -> dict[str, Any]:
+def top_products(context: Context, parameters: Annotated[TopParameters, Query()]) -> Answer:
     """Return the top products by revenue, units, conversion, views, profit, margin or loss."""
     period = context.period(parameters, "sales", "events")
     numbers = None
@@ -331,7 +331,7 @@ def product(
     context: Context,
     product_id: Annotated[str, Path(max_length=500, description="The product")],
     parameters: DaysSliced,
-) -> dict[str, Any]:
+) -> Answer:
     """Return a product in a period and in the period before, by day,
     and the products bought together with it.
     """
@@ -359,7 +359,7 @@ def bought_together(
     context: Context,
     product_id: Annotated[str, Path(max_length=500, description="The product")],
     parameters: SlicedAnyDays,
-) -> dict[str, Any]:
+) -> Answer:
     """Return the products that are in the same orders, by leverage, over all days."""
     result = product_queries.bought_together(context.reading, product_id)
     if result is None:
@@ -374,9 +374,7 @@ def bought_together(
     response_model=CategoriesAnswer,
     summary="Categories: looked at and sold",
 )
-def categories(
-    context: Context, parameters: Annotated[PagedDaysParameters, Query()]
-) -> dict[str, Any]:
+def categories(context: Context, parameters: Annotated[PagedDaysParameters, Query()]) -> Answer:
     """Return the views, carts and sales of each category."""
     period = context.period(parameters, "sales", "events")
     result = parameters.cut(product_queries.categories(context.reading, period), "categories")
@@ -400,9 +398,7 @@ def categories(
     responses=documented(409),
     summary="Stock that needs attention",
 )
-def inventory_alerts(
-    context: Context, parameters: Annotated[AlertsParameters, Query()]
-) -> dict[str, Any]:
+def inventory_alerts(context: Context, parameters: Annotated[AlertsParameters, Query()]) -> Answer:
     """Return the products that are out of stock, low,
     overstocked or without a sale for a long time.
     """

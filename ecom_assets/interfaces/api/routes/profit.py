@@ -1,14 +1,15 @@
 """The route of profit: what is left of sales, for callers who may see costs."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from ecom_assets.behaviour.questions.answer import Answer, Money, definition_of, number
+from ecom_assets.behaviour.questions.answer import AnswerFields, Money, definition_of, number
 from ecom_assets.commerce.costs import queries
 from ecom_assets.commerce.costs.measures import ProfitMeasures
 from ecom_assets.commerce.marketing.queries import steps_after_ads
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.tables.measures import summable
 from ecom_assets.core.tables.queries import CHANGE
 from ecom_assets.interfaces.api.auth.callers import require_costs
@@ -82,7 +83,7 @@ class ProfitParameters(SlicedOfDays):
     )
 
 
-class ProfitAnswer(Answer):
+class ProfitAnswer(AnswerFields):
     """The profit of a period."""
 
     profit: ProfitNumbers = Field(description="Of the period")
@@ -119,7 +120,7 @@ DEFINITION: Final = definition_of(
     response_model=ProfitAnswer,
     summary="Profit, contribution and their steps",
 )
-def profit(context: Context, parameters: Annotated[ProfitParameters, Query()]) -> dict[str, Any]:
+def profit(context: Context, parameters: Annotated[ProfitParameters, Query()]) -> Answer:
     """Return what is left of sales after discounts, returns and the cost of what was sold, and
     before advertising, after what shipping and payments cost.
 

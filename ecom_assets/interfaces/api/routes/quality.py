@@ -4,18 +4,18 @@ sample rows that were quarantined, and held days.
 
 from dataclasses import replace
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from ecom_assets.behaviour.events import queries as event_queries
 from ecom_assets.behaviour.events.contracts import CleanEvents, DuplicateEvents
-from ecom_assets.behaviour.questions.answer import Answer, Money, definition_of, number
+from ecom_assets.behaviour.questions.answer import AnswerFields, Money, definition_of, number
 from ecom_assets.commerce.orders.contracts import HeldOrderDays, OrderAccountingDaily
 from ecom_assets.commerce.quality import queries
 from ecom_assets.commerce.quality.queries import RowSource
-from ecom_assets.core.rows import Row
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables.contract import HIDDEN
 from ecom_assets.core.tables.measures import meanings
 from ecom_assets.core.tables.queries import Page, Period
@@ -84,7 +84,7 @@ class Reason(BaseModel):
     last_date: date = number("Last", "date", "Last day with such a row")
 
 
-class QualityAnswer(Answer):
+class QualityAnswer(AnswerFields):
     """What became of received rows, and why rows were quarantined."""
 
     total_count: int | None = total_of("days and sources", 60)
@@ -105,9 +105,7 @@ def _period(context: RequestContext, parameters: DaysParameters) -> Period:
 
 
 @router.get("/analytics/quality", response_model=QualityAnswer, summary="Received rows by outcome")
-def row_accounting(
-    context: Context, parameters: Annotated[SlicedOfDays, Query()]
-) -> dict[str, Any]:
+def row_accounting(context: Context, parameters: Annotated[SlicedOfDays, Query()]) -> Answer:
     """Return what became of the received rows of each day and source,
     and the quarantined rows by reason.
     """
@@ -129,7 +127,7 @@ class SamplesParameters(DaysParameters):
     limit: int = Field(20, ge=1, le=1_000, description="Most rows to return")
 
 
-class SamplesAnswer(Answer):
+class SamplesAnswer(AnswerFields):
     """Sample rows that were quarantined."""
 
     total_count: int | None = total_of("sample rows", 5)
@@ -146,7 +144,7 @@ class SamplesAnswer(Answer):
 )
 def quarantined_samples(
     context: Context, parameters: Annotated[SamplesParameters, Query()]
-) -> dict[str, Any]:
+) -> Answer:
     """Return the first rows of each day and reject reason;
     personal data needs the scope `personal`.
     """
@@ -187,7 +185,7 @@ class ConflictingEvent(
     )
 
 
-class ConflictsAnswer(Answer):
+class ConflictsAnswer(AnswerFields):
     """Events that share an id, and disagree in who, what or amount."""
 
     total_count: int | None = total_of("such events", 2)
@@ -204,7 +202,7 @@ class ConflictsAnswer(Answer):
 )
 def conflicting_events(
     context: Context, parameters: Annotated[ConflictsParameters, Query()]
-) -> dict[str, Any]:
+) -> Answer:
     """Return events that share an id and disagree, with who, what and amount;
     who needs the scope `personal`.
     """
@@ -225,7 +223,7 @@ class HeldOrderDay(row_of(HeldOrderDays.columns)):  # type: ignore[misc]  # a mo
     source: str = Field(description="Whose day", examples=["orders"])
 
 
-class HeldDaysAnswer(Answer):
+class HeldDaysAnswer(AnswerFields):
     """The days that are held back."""
 
     total_count: int = Field(description="How many held days there are", examples=[3])
@@ -235,7 +233,7 @@ class HeldDaysAnswer(Answer):
 @router.get(
     "/analytics/quality/held-days", response_model=HeldDaysAnswer, summary="Days that are held back"
 )
-def held_days(context: Context, parameters: JustSliced) -> dict[str, Any]:
+def held_days(context: Context, parameters: JustSliced) -> Answer:
     """Return the days of arrival whose rows are held back until they are
     released or better data arrive.
     """

@@ -235,7 +235,7 @@ class RecentReading:
         self._settings = settings
         self._lock = threading.Lock()
         self._read_at = -float("inf")
-        self._numbers: dict[str, Any] = {}
+        self._numbers: Answer = {}
         self._reader: RealTime | None = None
         self._store = store
         self._names = ItemNames(store)
@@ -380,7 +380,7 @@ async def realtime_stream(
 
 
 async def _messages(
-    request: Request, parameters: RealTimeParameters, document: dict[str, Any]
+    request: Request, parameters: RealTimeParameters, document: Answer
 ) -> AsyncIterator[str]:
     shown, sent_at = "", time.monotonic()
     while True:
@@ -403,7 +403,7 @@ def _document(request: Request, parameters: RealTimeParameters) -> Answer:
     return document.model_dump(mode="json", exclude={} if parameters.explain else {"explain"})
 
 
-def _numbers(document: dict[str, Any]) -> str:
+def _numbers(document: Answer) -> str:
     """Return what makes a document worth sending: all but the instants that pass by themselves."""
     windows = [{**window, "start_at": None, "end_at": None} for window in document["windows"]]
     return json_text([windows, document["minutes"], document["funnel"], document["data_as_of"]])

@@ -141,7 +141,7 @@ def recipients(context: RequestContext, parameters: RecipientsParameters) -> Ans
     rows_of = _rows_of(context, parameters)
     listed = refused = 0
     agreed: list[Row] = []
-    first, last = parameters.offset, parameters.offset + parameters.limit
+    first, last = parameters.offset, parameters.most
     count = 0
     with context.reading.adhoc() as con:
         rows = of_period(rows_of(PublishedTables(context.reading, con)), period)

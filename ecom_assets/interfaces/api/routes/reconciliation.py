@@ -1,17 +1,18 @@
 """Routes for reconciliation: orders compared with events, and the outcomes of deliveries."""
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from ecom_assets.behaviour.questions.answer import Answer, definition_of, field_of
+from ecom_assets.behaviour.questions.answer import AnswerFields, definition_of, field_of
 from ecom_assets.commerce.reconciliation import queries as reconciliation_queries
 from ecom_assets.commerce.reconciliation.contracts import (
     OrderEventReconciliation,
     OrderEventReconciliationDaily,
 )
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.tables.queries import if_known
 from ecom_assets.interfaces.api.auth.callers import require_personal
 from ecom_assets.interfaces.api.csv_files import add_file
@@ -48,7 +49,7 @@ class ReconciledDay(ReconciledNumbers):
     reconciled_date: date = field_of(OrderEventReconciliationDaily.reconciled_date)
 
 
-class ReconciliationAnswer(Answer):
+class ReconciliationAnswer(AnswerFields):
     """Orders compared with purchase and refund events."""
 
     reconciliation: ReconciledNumbers = Field(description="Sums over the days of the period")
@@ -82,7 +83,7 @@ class OrderEventDifference(
     """An order or an event that makes the totals of its day differ."""
 
 
-class DifferencesAnswer(Answer):
+class DifferencesAnswer(AnswerFields):
     """What makes orders and events differ, one by one."""
 
     total_count: int | None = total_of("differences", 118)
@@ -114,7 +115,7 @@ class DeliveriesParameters(PagedDaysParameters):
     )
 
 
-class DeliveriesAnswer(Answer):
+class DeliveriesAnswer(AnswerFields):
     """The outcomes of deliveries."""
 
     totals: DeliveredCounts = Field(
@@ -131,9 +132,7 @@ class DeliveriesAnswer(Answer):
     response_model=ReconciliationAnswer,
     summary="Orders against purchase events",
 )
-def reconciliation(
-    context: Context, parameters: Annotated[PagedDaysParameters, Query()]
-) -> dict[str, Any]:
+def reconciliation(context: Context, parameters: Annotated[PagedDaysParameters, Query()]) -> Answer:
     """Return the totals of orders and of events for each day, and their differences by cause."""
     period = context.period(parameters, "sales", "events")
     result = reconciliation_queries.reconciliation(context.reading, period, parameters.page)
@@ -151,7 +150,7 @@ def reconciliation(
 )
 def reconciliation_differences(
     context: Context, parameters: Annotated[DifferencesParameters, Query()]
-) -> dict[str, Any]:
+) -> Answer:
     """Return the orders and events that make their totals differ; it needs the scope `personal`."""
     require_personal(context.request.scope, ["customer_id"])
     period = context.period(parameters, "sales", "events")
@@ -167,9 +166,7 @@ def reconciliation_differences(
     response_model=DeliveriesAnswer,
     summary="What was delivered to other tools",
 )
-def deliveries(
-    context: Context, parameters: Annotated[DeliveriesParameters, Query()]
-) -> dict[str, Any]:
+def deliveries(context: Context, parameters: Annotated[DeliveriesParameters, Query()]) -> Answer:
     """Return the outcomes of each day's records, as the ledger has them now."""
     context.do_not_keep()  # the ledger changes between publications
     period = context.period(parameters, "events")

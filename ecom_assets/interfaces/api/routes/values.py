@@ -1,12 +1,13 @@
 """The route of the values that a column has, from which forms let people choose."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from ecom_assets.behaviour.questions.answer import Answer, definition_of, number
+from ecom_assets.behaviour.questions.answer import AnswerFields, definition_of, number
 from ecom_assets.behaviour.questions.values import MOST_DOCUMENTS, ValuesQuestion, column_values
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.tables.values import check_column
 from ecom_assets.interfaces.api.parameters import Context, PagedDaysParameters, total_of
 from ecom_assets.interfaces.api.problems import documented
@@ -60,7 +61,7 @@ class ColumnValue(BaseModel):
     )
 
 
-class ValuesAnswer(Answer):
+class ValuesAnswer(AnswerFields):
     """The values of a column."""
 
     column: str = Field(description="As requested")
@@ -72,7 +73,7 @@ class ValuesAnswer(Answer):
 @router.get(
     "/analytics/values", response_model=ValuesAnswer, summary="Values of a column of events"
 )
-def values(context: Context, parameters: Annotated[ValuesParameters, Query()]) -> dict[str, Any]:
+def values(context: Context, parameters: Annotated[ValuesParameters, Query()]) -> Answer:
     """Return the values that a column has in events of some days;
     one with personal data needs the scope `personal`.
     """

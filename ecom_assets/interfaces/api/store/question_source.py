@@ -49,6 +49,7 @@ from ecom_assets.commerce.sales.coverage import PURCHASES, find_sales_source, re
 from ecom_assets.commerce.sales.sales import PURCHASE, REFUND
 from ecom_assets.core.clock import is_zone
 from ecom_assets.core.errors import DefinitionError
+from ecom_assets.core.rows import Answer
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import ONE_DAY, Days, day_of
@@ -91,7 +92,7 @@ class TableSource:
     request: Request
     reading: StoreReading
     settings: Settings
-    explained: Callable[[], dict[str, Any]] | None = None
+    explained: Callable[[], Answer] | None = None
     """Returns where the numbers come from, if that is asked."""
     source_names: None = None
     of_orders: bool = False
@@ -290,7 +291,7 @@ def published_source(
     request: Request,
     reading: StoreReading,
     settings: Settings,
-    explained: Callable[[], dict[str, Any]] | None = None,
+    explained: Callable[[], Answer] | None = None,
 ) -> TableSource:
     """Return what a question is asked of: published events, or order lines if it is of orders only,
     or purchase events if there are none.

@@ -2,14 +2,14 @@
 and with every choice of the command.
 """
 
-from typing import Any, Final
+from typing import Final
 
 from pydantic import Field
 
 from ecom_assets.commerce.attribution.answer import CreditedChannel
 from ecom_assets.commerce.attribution.contracts import MODELS, ChannelAttribution
 from ecom_assets.commerce.attribution.queries import DEFAULT_MODEL, Model, coverage_sentence
-from ecom_assets.core.rows import Answer
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.ingestion.sources.site_lists import ATTRIBUTION
 from ecom_assets.interfaces.api.routes import sales
 from ecom_assets.interfaces.dashboard import charts
@@ -96,7 +96,7 @@ def side_by_side(view: View) -> Block:
 
 def compared(view: View) -> Block:
     """Return the same as a table, a column per model."""
-    channels: dict[str, dict[str, Any]] = {}
+    channels: dict[str, Row] = {}
     result = _by_model(view)
     for model in (DEFAULT_MODEL, *result):
         for row in result[model]["channels"]:

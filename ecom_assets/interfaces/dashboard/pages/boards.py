@@ -271,13 +271,7 @@ def choose_first(request: ActionRequest) -> str:
     """Choose the board that the dashboard begins with, for everybody."""
     store, slug = request.board_store, request.form.get("board", "")
     name = store.get(Board, slug).item.name if slug else "Last week"
-    versions = store.versions(FirstScreen, FirstScreen.SLUG)
-    store.save(
-        FirstScreen.SLUG,
-        FirstScreen(board=slug or None),
-        versions[0].number if versions else 0,
-        request.caller,
-    )
+    store.replace(FirstScreen.SLUG, FirstScreen(board=slug or None), request.caller)
     return f"The dashboard now begins with “{name}”, for everybody."
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
@@ -13,16 +13,14 @@ from ecom_assets.interfaces.api.routes import carts, funnels
 from ecom_assets.interfaces.dashboard.blocks import (
     Block,
     DataTable,
-    Notice,
     TableColumn,
     Tiles,
     compared_tile,
 )
 from ecom_assets.interfaces.dashboard.list_pages import ListPages
-from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View
+from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Offset, Section, View
 from ecom_assets.interfaces.dashboard.pages.person import columns_of_people, people
 from ecom_assets.interfaces.dashboard.pages.write_to import AGREED, write_to
-from ecom_assets.interfaces.dashboard.wording import needs_key
 
 LEFT: Final = (
     "cart_count",
@@ -40,8 +38,7 @@ class CartFilters(Filters):
     carts: Literal["all", "open"] = Field(
         "all", title="Carts", json_schema_extra={"labels": {"open": "Not bought since"}}
     )
-    offset: int | None = Field(None, ge=0, le=1_000_000)
-    FORGOTTEN: ClassVar[frozenset[str]] = frozenset({"offset"})
+    offset: Offset = None
 
 
 def numbers(view: View) -> Block:
@@ -56,14 +53,13 @@ def numbers(view: View) -> Block:
 
 def left(view: View) -> Block:
     """Return the carts that were left, for callers who may see people."""
-    if not view.may(Scope.PERSONAL):
-        return Notice(needs_key("Which carts these are", Scope.PERSONAL), "info")
     chosen: CartFilters = view.filters
     asked: dict[str, Any] = {"sort_by": chosen.sort_by}
     if chosen.carts == "open":
         asked["only_open"] = True
-    answer = view.answer(carts.carts_left, limit=MOST, offset=chosen.offset or 0, **asked)
-    pages = ListPages(view, "offset", MOST, answer["total_count"] or 0, "carts", ONE_BY_ONE.anchor)
+    answer, pages = ListPages.asked(
+        view, carts.carts_left, "offset", MOST, "carts", ONE_BY_ONE.anchor, **asked
+    )
     texts = {True: "yes", False: "no"}
     rows = [
         {**row, **{name: texts[row[name]] for name in ("has_checkout", "has_bought_since")}}
@@ -85,7 +81,9 @@ def left(view: View) -> Block:
     )
 
 
-ONE_BY_ONE: Final = Section("Carts left, one by one", left)
+ONE_BY_ONE: Final = Section(
+    "Carts left, one by one", left, needs=(Scope.PERSONAL, "Which carts these are")
+)
 PAGE: Final = DashboardPage(
     "carts",
     "Carts left",

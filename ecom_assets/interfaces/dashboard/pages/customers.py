@@ -3,7 +3,7 @@ and what they are worth.
 """
 
 from functools import partial
-from typing import ClassVar, Final
+from typing import Final
 
 from pydantic import Field
 
@@ -25,14 +25,13 @@ from ecom_assets.interfaces.dashboard.blocks import (
     Notice,
     Several,
     TableColumn,
-    Tile,
     Tiles,
     Why,
     compared_tile,
     meaning,
 )
 from ecom_assets.interfaces.dashboard.list_pages import ListPages
-from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View
+from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Offset, Section, View
 from ecom_assets.interfaces.dashboard.pages.write_to import AGREED, write_to
 from ecom_assets.interfaces.dashboard.wording import needs_key
 
@@ -85,8 +84,7 @@ class CustomerFilters(Filters):
     due_by: DueOrder = Field(
         "revenue", title="Due again by", json_schema_extra={"labels": {"longest": "Longest ago"}}
     )
-    due_offset: int | None = Field(None, ge=0, le=1_000_000)
-    FORGOTTEN: ClassVar[frozenset[str]] = frozenset({"due_offset"})
+    due_offset: Offset = None
 
 
 NO_MODEL: Final = {
@@ -151,52 +149,44 @@ def segments(view: View) -> Block:
 
 def due(view: View) -> Block:
     """Return how many bought once and are due again, and, for callers who may see people, who."""
-    chosen: CustomerFilters = view.filters
-    pages = partial(
-        ListPages, view, "due_offset", MOST_DUE, what="customers", anchor=DUE_AGAIN.anchor
-    )
-    answer = view.answer(
+    sort_by: DueOrder = view.filters.due_by
+    answer, pages = ListPages.asked(
+        view,
         customers.customers_due_again,
-        sort_by=chosen.due_by,
-        limit=MOST_DUE,
-        offset=chosen.due_offset or 0,
+        "due_offset",
+        MOST_DUE,
+        "customers",
+        DUE_AGAIN.anchor,
+        sort_by=sort_by,
     )
-    tiles = Tiles(
-        [
-            Tile.from_field(customers.DueAgainAnswer, name, answer[name], meaning(answer, name))
-            for name in customers.COUNTS_OF_DUE
-        ],
-        compared=False,
+    tiles = Tiles.from_fields(
+        customers.DueAgainAnswer, answer, customers.COUNTS_OF_DUE, answer=answer
     )
     if not view.may(Scope.PERSONAL):
         return Several((tiles, Notice(needs_key("Who they are", Scope.PERSONAL), "info")))
-    shown = pages(count=answer["total_count"])
-    note = f"As of {answer['as_of_date']}, whatever days are chosen. {shown.note}".strip()
+    note = f"As of {answer['as_of_date']}, whatever days are chosen. {pages.note}".strip()
     table = DataTable(
         answer["customers"],
         DUE,
-        csv=view.csv("/analytics/customers/due-again.csv", with_days=False, sort_by=chosen.due_by),
+        csv=view.csv("/analytics/customers/due-again.csv", with_days=False, sort_by=sort_by),
         note=note,
         empty="Nobody is due again."
         if answer["due_customer_count"] is not None
         else "Nobody has come back yet, so that nobody knows how long it takes.",
     )
-    return Several((tiles, shown.around(table, *write_to(view, AGREED, people="due_again"))))
+    return Several((tiles, pages.around(table, *write_to(view, AGREED, people="due_again"))))
 
 
 def value(view: View) -> Block:
     """Return what customers have brought and are expected to bring."""
     answer = view.answer(customers.customers)
     worth = answer["value"]
-    tiles = [
-        Tile.from_field(customers.CustomerValue, name, worth[name], meaning(answer, name), why=why)
-        for name, why in WORTH.items()
-    ]
+    tiles = Tiles.from_fields(customers.CustomerValue, worth, WORTH, answer=answer, why=WORTH.get)
     reasons = {
         name: None for name in (worth["no_model_reason"], worth["no_order_value_reason"]) if name
     }
     notices = [Notice(f"No value can be expected: {NO_MODEL[name]}.", "info") for name in reasons]
-    return Several((Tiles(tiles, compared=False), *notices))
+    return Several((tiles, *notices))
 
 
 def profile(dimension: str, label: str, view: View) -> Block:

@@ -1,6 +1,6 @@
 """Deliveries: what each tool was due, what became of it, and what could not be delivered."""
 
-from typing import Any, Final
+from typing import Final
 
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.rows import Answer, Row
@@ -165,7 +165,7 @@ def _stacked() -> charts.Spec:
     )
 
 
-def _action_text(request: dict[str, Any]) -> str:
+def _action_text(request: Row) -> str:
     return (
         f"Release {request['subject']}"
         if request["kind"] == "release"
@@ -173,7 +173,7 @@ def _action_text(request: dict[str, Any]) -> str:
     )
 
 
-def _state(request: dict[str, Any]) -> str:
+def _state(request: Row) -> str:
     if not request["is_taken"]:
         return "Waits for a run over these days"
     return f"Done {request['taken_at']:%Y-%m-%d %H:%M}"

@@ -1,5 +1,6 @@
 """Discounts: what was sold with them, in total and by code."""
 
+from functools import partial
 from typing import Final
 
 from ecom_assets.commerce.sales.contracts import DiscountPerformance
@@ -11,7 +12,6 @@ from ecom_assets.interfaces.dashboard.blocks import (
     Block,
     DataTable,
     TableColumn,
-    Tile,
     Tiles,
     Why,
     meaning,
@@ -33,18 +33,8 @@ MOST_SHOWN: Final = 100
 def totals(view: View) -> Block:
     """Return what all discounts took off, each line once."""
     total = _answer(view)["total"]
-    return Tiles(
-        [
-            Tile.from_field(
-                sales.DiscountNumbers,
-                name,
-                total[name],
-                why=Why(DiscountPerformance, name),
-            )
-            for name in NUMBERS
-        ],
-        compared=False,
-    )
+    why = partial(Why, DiscountPerformance)
+    return Tiles.from_fields(sales.DiscountNumbers, total, NUMBERS, why=why)
 
 
 def by_code(view: View) -> Block:

@@ -1,10 +1,10 @@
 """Experiment builder: how variants compare, with intervals and the check of the split."""
 
 import re
-from typing import Any, Final
+from typing import Final
 
 from ecom_assets.behaviour.experiments.answer import EXPERIMENT, Comparison, Metric, VariantCounts
-from ecom_assets.core.rows import Answer
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.interfaces.dashboard import charts
 from ecom_assets.interfaces.dashboard.blocks import (
     Block,
@@ -94,7 +94,7 @@ def compared_variants(answer: Answer) -> Block:
     return Several((*notes, chart))
 
 
-def _row(variant: dict[str, Any]) -> Answer:
+def _row(variant: Row) -> Answer:
     conversion, mean = variant["conversion"], variant["mean"]
     against = conversion["against_control"] or {}
     credible, sequential = conversion["credible"] or {}, against.get("sequential")

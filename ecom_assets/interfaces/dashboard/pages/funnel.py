@@ -376,7 +376,7 @@ def times(answer: Answer) -> Block:
     )
 
 
-def _range(bar: dict[str, Any]) -> str:
+def _range(bar: Row) -> str:
     first = _round(bar["from_s"])
     return f"{first} and more" if bar["to_s"] is None else f"{first} to {_round(bar['to_s'])}"
 

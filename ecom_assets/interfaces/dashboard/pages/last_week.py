@@ -96,7 +96,7 @@ class KeyNumbers:
     """Numbers of one route and one source: where they stand in its answer, and their table."""
 
     source: Source
-    route: Callable[..., dict[str, Any]]
+    route: Callable[..., Answer]
     part: str
     model: type[BaseModel]
     names: tuple[str, ...]
@@ -224,7 +224,7 @@ def _tiles(view: View, numbers: KeyNumbers, period: CalendarPeriod) -> Iterator[
         )
 
 
-def _answer(view: View, route: Callable[..., dict[str, Any]], days: tuple[date, date]) -> Answer:
+def _answer(view: View, route: Callable[..., Answer], days: tuple[date, date]) -> Answer:
     """Return the answer of a route for some days."""
 
     def ask() -> Answer:
@@ -235,13 +235,11 @@ def _answer(view: View, route: Callable[..., dict[str, Any]], days: tuple[date, 
     return answer
 
 
-def _once(
-    view: View, key: tuple[str, tuple[date, date]], compute: Callable[[], dict[str, Any]]
-) -> Answer:
+def _once(view: View, key: tuple[str, tuple[date, date]], compute: Callable[[], Answer]) -> Answer:
     """Return what is computed once for each publication, as nobody's rights change it."""
     published, state = view.context.reading.published, view.request.app.state
     version = (published.data_version, published.published_at)
-    kept: dict[Any, dict[str, Any]]
+    kept: dict[Any, Answer]
     kept_version, kept = getattr(state, "last_week", (None, {}))
     if kept_version != version:  # both at once, as requests over an older publication may go on
         kept = {}
@@ -334,9 +332,7 @@ def save_goal(request: ActionRequest) -> str:
     with request.request_context() as context:
         currency = context.currency if is_money else ""
     goal = MonthGoal.from_mapping({**fields, "currency": currency})
-    store = request.board_store
-    versions = store.versions(MonthGoal, goal.own_slug)
-    store.save(goal.own_slug, goal, versions[0].number if versions else 0, request.caller)
+    request.board_store.replace(goal.own_slug, goal, request.caller)
     return f"The goal is kept: {goal.title}."
 
 
@@ -490,9 +486,7 @@ def decide(request: ActionRequest) -> str:
             "distance": row["distance"],
         }
     )
-    store = request.board_store
-    versions = store.versions(FindingDecision, decision.own_slug)
-    store.save(decision.own_slug, decision, versions[0].number if versions else 0, request.caller)
+    request.board_store.replace(decision.own_slug, decision, request.caller)
     return f"The decision is kept. {decision.title}."
 
 

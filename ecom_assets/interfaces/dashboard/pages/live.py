@@ -1,7 +1,6 @@
 """Live: the last minutes, from the newest events."""
 
 from dataclasses import replace
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
@@ -127,11 +126,11 @@ def pages(view: View) -> Block:
 
 
 def _longest(view: View) -> Answer:
-    window: dict[str, Any] = _read(view)["windows"][-1]
+    window: Answer = _read(view)["windows"][-1]
     return window
 
 
-def _freshness(values: dict[str, Any]) -> Notice:
+def _freshness(values: Answer) -> Notice:
     if values["data_as_of"] is None:
         return Notice(
             "No event arrived lately. This page shows events as pages and servers send them, to "

@@ -35,7 +35,7 @@ from ecom_assets.ingestion.uploads.store import (
 )
 from ecom_assets.interfaces.api.auth.callers import caller_of
 from ecom_assets.interfaces.dashboard import receiving
-from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Nothing, Notice
+from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Nothing
 from ecom_assets.interfaces.dashboard.export_guides import export_guides
 from ecom_assets.interfaces.dashboard.formats import day_range, in_words, money
 from ecom_assets.interfaces.dashboard.page import (
@@ -50,7 +50,6 @@ from ecom_assets.interfaces.dashboard.page import (
     data_address,
 )
 from ecom_assets.interfaces.dashboard.upload_words import kind_words, rows_words
-from ecom_assets.interfaces.dashboard.wording import needs_key
 
 PATH: Final = receiving.PAGE
 FILES: Final = receiving.FILES
@@ -89,8 +88,6 @@ def newest_of(request: Request) -> list[Upload]:
 
 def drop(view: View) -> Block:
     """Return the field that files are dropped on, and where each export is."""
-    if not view.may(Scope.WRITE):
-        return Notice(needs_key("Bringing in a file", Scope.WRITE))
     settings: Settings = view.request.app.state.settings
     return Custom(
         "upload_drop.html",
@@ -340,7 +337,7 @@ PAGE = DashboardPage(
     needs_published=False,
     scripts=("uploads.js",),
     sections=(
-        Section("Files", drop, is_titled=False),
+        Section("Files", drop, is_titled=False, needs=(Scope.WRITE, "Bringing in a file")),
         Section("Other ways to begin", first_steps),
         Section("Files that wait for you", waiting),
         Section("What was brought in", brought_in),

@@ -15,7 +15,7 @@ from ecom_assets.ingestion.uploads.months import MonthOfFile
 from ecom_assets.ingestion.uploads.sight import sight_of
 from ecom_assets.ingestion.uploads.store import Upload
 from ecom_assets.interfaces.api.auth.callers import caller_of
-from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Notice
+from ecom_assets.interfaces.dashboard.blocks import Block, Custom
 from ecom_assets.interfaces.dashboard.formats import money
 from ecom_assets.interfaces.dashboard.looking import kept_months
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Section, View, address_of
@@ -26,7 +26,6 @@ from ecom_assets.interfaces.dashboard.pages.mapping_files import (
     looks_of,
     settings_as_said,
 )
-from ecom_assets.interfaces.dashboard.wording import needs_key
 
 WORDS: Final = {
     "refunds": "what was paid back in the month",
@@ -52,8 +51,6 @@ class CompareParameters(FilesParameters):
 
 def compared(view: View) -> Block:
     """Return the form that asks what the admin shows, and the difference by reason."""
-    if not view.may(Scope.WRITE):
-        return Notice(needs_key("Looking at a file", Scope.WRITE))
     uploads = chosen_uploads(view.request, view.filters.files)
     settings = settings_as_said(view.request, uploads)
     caller = caller_of(view.request.scope)
@@ -161,5 +158,7 @@ PAGE = DashboardPage(
     asks=CompareParameters,
     needs_published=False,
     scripts=("uploads.js",),
-    sections=(Section("A month", compared, is_titled=False),),
+    sections=(
+        Section("A month", compared, is_titled=False, needs=(Scope.WRITE, "Looking at a file")),
+    ),
 )

@@ -36,7 +36,7 @@ from ecom_assets.ingestion.uploads.look import (
 from ecom_assets.ingestion.uploads.sight import seen_look
 from ecom_assets.ingestion.uploads.store import OF_SHOP_ANSWERS, Upload, Uploads
 from ecom_assets.interfaces.api.auth.callers import caller_of
-from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Notice, TableColumn
+from ecom_assets.interfaces.dashboard.blocks import Block, Custom, TableColumn
 from ecom_assets.interfaces.dashboard.formats import in_words
 from ecom_assets.interfaces.dashboard.looking import CHOSEN_MAPPING, LOOKS
 from ecom_assets.interfaces.dashboard.page import (
@@ -67,7 +67,6 @@ from ecom_assets.interfaces.dashboard.upload_words import (
     reason_words,
     shop_field,
 )
-from ecom_assets.interfaces.dashboard.wording import needs_key
 
 SHOWN: Final = {NO_CUSTOMER}
 """Questions that money hangs on, which are shown though they have an answer."""
@@ -202,8 +201,6 @@ def files(view: View) -> Block:
     """Return what is known of the files, and the form with what is open; who may not change a file
     sees what there is to see of it.
     """
-    if not view.may(Scope.WRITE):
-        return Notice(needs_key("Looking at a file", Scope.WRITE))
     caller = caller_of(view.request.scope)
     uploads = chosen_uploads(view.request, view.filters.files)
     looks = looks_of(view.request, uploads)
@@ -473,5 +470,5 @@ PAGE = DashboardPage(
     actions=(Action("choose", choose, Scope.WRITE), Action("load", load, Scope.ADMIN)),
     needs_published=False,
     scripts=("uploads.js",),
-    sections=(Section("Files", files, is_titled=False),),
+    sections=(Section("Files", files, is_titled=False, needs=(Scope.WRITE, "Looking at a file")),),
 )

@@ -36,7 +36,6 @@ from ecom_assets.interfaces.dashboard.page import (
 )
 from ecom_assets.interfaces.dashboard.pages.mapping import ACCEPTED, PROGRESS, SHOP
 from ecom_assets.interfaces.dashboard.pages.mapping_files import settings_of
-from ecom_assets.interfaces.dashboard.wording import needs_key
 
 PATH: Final = receiving.LISTS
 
@@ -76,8 +75,6 @@ def sent(view: View) -> Block:
 
 def lists(view: View) -> Block:
     """Return each list with the file in use, those before it, and the field to send another."""
-    if not view.may(Scope.WRITE):
-        return Notice(needs_key("Seeing the lists of the shop", Scope.WRITE))
     settings = settings_of(view.request)
     return Custom(
         "shop_lists.html",
@@ -151,5 +148,10 @@ PAGE = DashboardPage(
     asks=ListParameters,
     actions=(Action("use", use, Scope.ADMIN), Action("again", use_again, Scope.ADMIN)),
     needs_published=False,
-    sections=(Section("What is in the file", sent), Section("Lists", lists, is_titled=False)),
+    sections=(
+        Section("What is in the file", sent),
+        Section(
+            "Lists", lists, is_titled=False, needs=(Scope.WRITE, "Seeing the lists of the shop")
+        ),
+    ),
 )

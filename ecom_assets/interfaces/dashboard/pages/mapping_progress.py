@@ -23,13 +23,12 @@ from ecom_assets.ingestion.uploads.asking import (
 from ecom_assets.ingestion.uploads.sight import seen_problem, seen_sentence
 from ecom_assets.ingestion.uploads.store import LOADED
 from ecom_assets.interfaces.api.auth.callers import caller_of
-from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Notice
+from ecom_assets.interfaces.dashboard.blocks import Block, Custom
 from ecom_assets.interfaces.dashboard.formats import in_words
 from ecom_assets.interfaces.dashboard.page import DashboardPage, Section, View, address_of
 from ecom_assets.interfaces.dashboard.pages.mapping import FILES, PATH, PROGRESS, SHOP
 from ecom_assets.interfaces.dashboard.pages.mapping_files import FilesParameters, chosen_uploads
 from ecom_assets.interfaces.dashboard.sessions import PREFIX
-from ecom_assets.interfaces.dashboard.wording import needs_key
 
 AGAIN_S: Final = 2
 """Seconds after which the page looks again."""
@@ -45,8 +44,6 @@ class ProgressParameters(FilesParameters):
 
 def progress(view: View) -> Block:
     """Return how far each file is, and the link to the numbers once all are done."""
-    if not view.may(Scope.WRITE):
-        return Notice(needs_key("Following a file", Scope.WRITE))
     settings: Settings = view.request.app.state.settings
     if not view.filters.files:
         if view.filters.of == "shop":
@@ -141,5 +138,7 @@ PAGE = DashboardPage(
     asks=ProgressParameters,
     needs_published=False,
     scripts=("uploads.js",),
-    sections=(Section("Progress", progress, is_titled=False),),
+    sections=(
+        Section("Progress", progress, is_titled=False, needs=(Scope.WRITE, "Following a file")),
+    ),
 )

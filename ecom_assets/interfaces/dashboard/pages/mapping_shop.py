@@ -33,7 +33,7 @@ from ecom_assets.ingestion.uploads.store import Uploads
 from ecom_assets.ingestion.uploads.zones import files_of_zone
 from ecom_assets.interfaces.api.auth.callers import caller_of
 from ecom_assets.interfaces.dashboard import receiving
-from ecom_assets.interfaces.dashboard.blocks import Block, Custom, Notice
+from ecom_assets.interfaces.dashboard.blocks import Block, Custom
 from ecom_assets.interfaces.dashboard.page import (
     Action,
     ActionRequest,
@@ -47,7 +47,6 @@ from ecom_assets.interfaces.dashboard.page import (
 from ecom_assets.interfaces.dashboard.pages.mapping import COSTS, PATH, PROGRESS, SHOP
 from ecom_assets.interfaces.dashboard.pages.mapping_files import settings_of
 from ecom_assets.interfaces.dashboard.upload_words import shop_field
-from ecom_assets.interfaces.dashboard.wording import needs_key
 
 WHAT_FOLLOWS: Final = {
     "timezone": "Days will begin at midnight in {}: orders and visits around midnight move to the "
@@ -75,8 +74,6 @@ class ShopParameters(PageParameters):
 
 def shop(view: View) -> Block:
     """Return the form with what is known of the shop, or the second question about a change."""
-    if not view.may(Scope.WRITE):
-        return Notice(needs_key("Seeing what is set for the shop", Scope.WRITE))
     settings = settings_of(view.request)
     wanted = view.filters.model_dump(exclude_none=True)
     said = {name: str(wanted[name]) for name in OF_SHOP if name in wanted}
@@ -207,5 +204,12 @@ PAGE = DashboardPage(
     actions=(Action("change", change, Scope.ADMIN),),
     needs_published=False,
     scripts=("uploads.js",),
-    sections=(Section("Your shop", shop, is_titled=False),),
+    sections=(
+        Section(
+            "Your shop",
+            shop,
+            is_titled=False,
+            needs=(Scope.WRITE, "Seeing what is set for the shop"),
+        ),
+    ),
 )

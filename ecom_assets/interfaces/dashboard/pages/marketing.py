@@ -5,7 +5,7 @@ For keys that may see costs.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -19,7 +19,7 @@ from ecom_assets.commerce.marketing.contracts import (
 )
 from ecom_assets.commerce.marketing.queries import Cut, Dimension, Model
 from ecom_assets.core.http_server.callers import Scope
-from ecom_assets.core.rows import Answer
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.interfaces.api.routes import marketing
 from ecom_assets.interfaces.dashboard import charts
 from ecom_assets.interfaces.dashboard.blocks import (
@@ -29,7 +29,6 @@ from ecom_assets.interfaces.dashboard.blocks import (
     DataTable,
     Nothing,
     Notice,
-    Row,
     Several,
     TableColumn,
     Tile,
@@ -400,7 +399,7 @@ def _cohorts(view: View) -> Answer:
     return view.answer(marketing.cohort_value, dimension=view.filters.dimension)
 
 
-def _cells(view: View) -> list[dict[str, Any]]:
+def _cells(view: View) -> list[Row]:
     return [
         {
             **row,

@@ -5,7 +5,7 @@ and one product, day by day.
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from fastapi import HTTPException
 from pydantic import Field
@@ -34,7 +34,7 @@ from ecom_assets.interfaces.dashboard.blocks import (
     meaning,
 )
 from ecom_assets.interfaces.dashboard.list_pages import ListPages
-from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View
+from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Offset, Section, View
 from ecom_assets.interfaces.dashboard.pages.mapping import SHOP
 
 KINDS = {
@@ -101,10 +101,9 @@ class ProductFilters(Filters):
         title="Order by",
         json_schema_extra={"scopes": dict.fromkeys(SORTED_BY, Scope.COSTS)},
     )
-    offset: int | None = Field(None, ge=0, le=1_000_000)
-    reorder_offset: int | None = Field(None, ge=0, le=1_000_000)
-    stock_offset: int | None = Field(None, ge=0, le=1_000_000)
-    FORGOTTEN: ClassVar[frozenset[str]] = frozenset({"offset", "reorder_offset", "stock_offset"})
+    offset: Offset = None
+    reorder_offset: Offset = None
+    stock_offset: Offset = None
 
 
 REFUNDS: Final = "refunded_amount, refund_count, revenue_amount"
@@ -115,9 +114,9 @@ def top(view: View) -> Block:
     """Return the first products by the chosen number."""
     search = view.filters.search.strip()
     asked = {"sort_by": view.filters.sort_by, "search": search}
-    first = view.filters.offset or 0
-    answer = view.answer(products.top_products, limit=MOST_PRODUCTS, offset=first, **asked)
-    pages = ListPages(view, "offset", MOST_PRODUCTS, answer["total_count"] or 0, "products")
+    answer, pages = ListPages.asked(
+        view, products.top_products, "offset", MOST_PRODUCTS, "products", **asked
+    )
     has_costs = any(row["cost_coverage_rate"] is not None for row in answer["products"])
     table = DataTable(
         [view.product(row) for row in answer["products"]],
@@ -161,12 +160,8 @@ def named_category(row: Row) -> Row:
 def reorder(view: View) -> Block:
     """Return what to order again and how much, what costs most for a day without stock first."""
     asked: dict[str, Any] = {"to_reorder": True, "sort_by": "money"}
-    first = view.filters.reorder_offset or 0
-    answer = view.answer(products.inventory_alerts, limit=MOST_ALERTS, offset=first, **asked)
+    answer, pages = _alerts(view, "reorder_offset", TO_REORDER, **asked)
     rows = [view.product(row) for row in answer["alerts"]]
-    pages = ListPages(
-        view, "reorder_offset", MOST_ALERTS, answer["total_count"], "products", TO_REORDER.anchor
-    )
     days = next((row["reorder_days_count"] for row in rows), None)
     lasts = f" An order lasts {days:,} days after its delivery." if days else ""
     return pages.around(
@@ -188,6 +183,16 @@ def reorder(view: View) -> Block:
     )
 
 
+def _alerts(
+    view: View,
+    parameter: str,
+    section: Section,
+    **asked: Any,  # noqa: ANN401 (any parameter of the route)
+) -> tuple[Answer, ListPages]:
+    route, anchor = products.inventory_alerts, section.anchor
+    return ListPages.asked(view, route, parameter, MOST_ALERTS, "products", anchor, **asked)
+
+
 def way_to_delivery_days(view: View, rows: Iterable[Row]) -> list[tuple[str, str]]:
     """Return where admins say how long deliveries take, if that is not known of some alerts."""
     is_unknown = any(row["lead_time_days"] is None for row in rows)
@@ -198,12 +203,8 @@ def way_to_delivery_days(view: View, rows: Iterable[Row]) -> list[tuple[str, str
 
 def stock(view: View) -> Block:
     """Return the stock that needs attention, as of the newest day."""
-    first = view.filters.stock_offset or 0
-    answer = view.answer(products.inventory_alerts, limit=MOST_ALERTS, offset=first)
+    answer, pages = _alerts(view, "stock_offset", STOCK)
     rows = [{**view.product(row), "kind": KINDS[row["alert"]]} for row in answer["alerts"]]
-    pages = ListPages(
-        view, "stock_offset", MOST_ALERTS, answer["total_count"], "products", STOCK.anchor
-    )
     meanings = answer["definition"]
     counts = [
         Tile(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -21,7 +21,7 @@ from ecom_assets.commerce.marketing.contracts import AdSpendDaily
 from ecom_assets.commerce.marketing.queries import AFTER
 from ecom_assets.commerce.orders.orders import NONE
 from ecom_assets.core.http_server.callers import Scope
-from ecom_assets.core.rows import Answer
+from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import ONE_DAY
 from ecom_assets.interfaces.api.routes import profit
@@ -30,7 +30,6 @@ from ecom_assets.interfaces.dashboard.blocks import (
     Block,
     Chart,
     DataTable,
-    Row,
     Several,
     TableColumn,
     Tiles,
@@ -141,7 +140,7 @@ def waterfall(view: View) -> Block:
     return Several((chart, DataTable(other, OTHER_COSTS, note=IN_NO_STEP)))
 
 
-def _ways_to_known(view: View, rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
+def _ways_to_known(view: View, rows: list[Row]) -> list[tuple[str, str]]:
     """Return where admins fill in what is not known of the steps, or is by rules."""
     if not view.may(Scope.ADMIN):
         return []
@@ -162,7 +161,7 @@ def _why(view: View, measure: str) -> str:
     return view.why(Why(AdSpendDaily if measure == "spend_amount" else ProfitDaily, measure))
 
 
-def bars(steps: list[Row]) -> list[dict[str, Any]]:
+def bars(steps: list[Row]) -> list[Row]:
     """Return steps with the `start` and `end` of their bars, null where nothing is known.
 
     A total begins at zero, and every other step where the one before it ends.

@@ -1,6 +1,7 @@
 """Orders against events: both totals, and why they differ."""
 
-from typing import Any, ClassVar, Final, Literal
+from functools import partial
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
@@ -13,16 +14,13 @@ from ecom_assets.interfaces.dashboard.blocks import (
     Block,
     Chart,
     DataTable,
-    Notice,
     TableColumn,
-    Tile,
     Tiles,
     Why,
     meaning,
 )
 from ecom_assets.interfaces.dashboard.list_pages import ListPages
-from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View
-from ecom_assets.interfaces.dashboard.wording import needs_key
+from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Offset, Section, View
 
 TOTALS: Final = (
     "order_amount",
@@ -70,38 +68,31 @@ class ReconciliationFilters(Filters):
     cause: Literal["any", reconciliation.Cause] = Field(
         "any", title="Differences", json_schema_extra={"labels": {**CAUSE_NAMES}}
     )
-    offset: int | None = Field(None, ge=0, le=1_000_000)
-    differences_offset: int | None = Field(None, ge=0, le=1_000_000)
-    FORGOTTEN: ClassVar[frozenset[str]] = frozenset({"offset", "differences_offset"})
+    offset: Offset = None
+    differences_offset: Offset = None
 
 
-def _answer(view: View) -> Answer:
-    offset = view.filters.offset or 0
-    return view.answer(reconciliation.reconciliation, limit=MOST, offset=offset)
+def _answer(view: View) -> tuple[Answer, ListPages]:
+    route = reconciliation.reconciliation
+    return ListPages.asked(view, route, "offset", MOST, "days", DAY_BY_DAY.anchor)
 
 
 def totals(view: View) -> Block:
     """Return what orders and events come to, and how much more orders do."""
-    answer = _answer(view)
-    numbers = answer["reconciliation"]
-    return Tiles(
-        [
-            Tile.from_field(
-                reconciliation.ReconciledNumbers,
-                name,
-                numbers[name],
-                meaning(answer, name),
-                why=Why(OrderEventReconciliationDaily, name),
-            )
-            for name in TOTALS
-        ],
-        compared=False,
+    answer, _ = _answer(view)
+    return Tiles.from_fields(
+        reconciliation.ReconciledNumbers,
+        answer["reconciliation"],
+        TOTALS,
+        answer=answer,
+        why=partial(Why, OrderEventReconciliationDaily),
     )
 
 
 def causes(view: View) -> Block:
     """Return the differences by cause."""
-    numbers, may = _answer(view)["reconciliation"], view.may(Scope.PERSONAL)
+    answer, _ = _answer(view)
+    numbers, may = answer["reconciliation"], view.may(Scope.PERSONAL)
     rows = [
         {
             "name": CAUSE_NAMES[cause],
@@ -114,15 +105,14 @@ def causes(view: View) -> Block:
         for cause in CAUSES
     ]
     note = "The amounts add up to the difference."
-    if sums := _answer(view)["sent_sums"]:
+    if sums := answer["sent_sums"]:
         note += f" Orders are their items; events send {sums}."
     return DataTable(rows, CAUSE, note=note)
 
 
 def days(view: View) -> Block:
     """Return both totals day by day."""
-    answer = _answer(view)
-    pages = ListPages(view, "offset", MOST, answer["total_count"] or 0, "days", DAY_BY_DAY.anchor)
+    answer, pages = _answer(view)
     return pages.around(
         Chart(
             charts.line("reconciled_date", "difference_amount", kind="money", title="Difference"),
@@ -140,23 +130,16 @@ def days(view: View) -> Block:
 
 def differences(view: View) -> Block:
     """Return what differs, one by one, for callers who may see people."""
-    if not view.may(Scope.PERSONAL):
-        return Notice(needs_key("Which orders and events these are", Scope.PERSONAL), "info")
     chosen: ReconciliationFilters = view.filters
     asked: dict[str, Any] = {"cause": None if chosen.cause == "any" else chosen.cause}
-    answer = view.answer(
-        reconciliation.reconciliation_differences,
-        limit=MOST_DIFFERENCES,
-        offset=chosen.differences_offset or 0,
-        **asked,
-    )
-    pages = ListPages(
+    answer, pages = ListPages.asked(
         view,
+        reconciliation.reconciliation_differences,
         "differences_offset",
         MOST_DIFFERENCES,
-        answer["total_count"] or 0,
         "differences",
         ONE_BY_ONE.anchor,
+        **asked,
     )
     rows = [{**row, "name": CAUSE_NAMES[row["cause"]]} for row in answer["differences"]]
     return pages.around(
@@ -172,7 +155,9 @@ def differences(view: View) -> Block:
 
 
 DAY_BY_DAY: Final = Section("Day by day", days, "two-thirds")
-ONE_BY_ONE: Final = Section("One by one", differences)
+ONE_BY_ONE: Final = Section(
+    "One by one", differences, needs=(Scope.PERSONAL, "Which orders and events these are")
+)
 PAGE: Final = DashboardPage(
     "reconciliation",
     "Orders against events",

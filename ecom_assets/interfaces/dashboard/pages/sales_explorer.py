@@ -15,7 +15,7 @@ from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.rows import Answer, Row
 from ecom_assets.core.tables.conditions import EVERYTHING, Where
 from ecom_assets.core.tables.coverage import LEAST_COVERAGE
-from ecom_assets.interfaces.api.parameters import declared_lists
+from ecom_assets.interfaces.api.parameters import Paged, declared_lists
 from ecom_assets.interfaces.api.routes import ad_hoc
 from ecom_assets.interfaces.dashboard import charts
 from ecom_assets.interfaces.dashboard.blocks import (
@@ -249,9 +249,9 @@ def _customers(view: View, question: SalesQuestion) -> Block:
     )
 
 
-def _part(view: View) -> ad_hoc.SalesListParameters:
+def _part(view: View) -> Paged:
     """Return which rows of a list are shown."""
-    return ad_hoc.SalesListParameters(limit=ROWS_OF_QUESTION, offset=view.filters.list_offset or 0)
+    return Paged(limit=ROWS_OF_QUESTION, offset=view.filters.list_offset or 0)
 
 
 def _lines(view: View, question: SalesQuestion) -> Block:

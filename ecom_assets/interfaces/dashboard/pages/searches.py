@@ -1,6 +1,6 @@
 """Searches: what visitors look for, and which searches lead to no product."""
 
-from typing import ClassVar, Final
+from typing import Final
 
 from pydantic import Field
 
@@ -9,7 +9,7 @@ from ecom_assets.behaviour.journeys.queries import SearchOrder
 from ecom_assets.interfaces.api.routes import behaviour
 from ecom_assets.interfaces.dashboard.blocks import Block, DataTable, TableColumn, Why, meaning
 from ecom_assets.interfaces.dashboard.list_pages import ListPages
-from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View
+from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Offset, Section, View
 
 TERMS: Final = TableColumn.from_fields(
     behaviour.Search,
@@ -32,17 +32,15 @@ class SearchFilters(Filters):
     sort_by: SearchOrder = Field(
         "nowhere", title="Order by", json_schema_extra={"labels": {"nowhere": "Led nowhere"}}
     )
-    offset: int | None = Field(None, ge=0, le=1_000_000)
-    FORGOTTEN: ClassVar[frozenset[str]] = frozenset({"offset"})
+    offset: Offset = None
 
 
 def terms(view: View) -> Block:
     """Return the terms, those of which most searches led nowhere first."""
-    chosen: SearchFilters = view.filters
-    answer = view.answer(
-        behaviour.searches, limit=MOST, offset=chosen.offset or 0, sort_by=chosen.sort_by
+    sort_by: SearchOrder = view.filters.sort_by
+    answer, pages = ListPages.asked(
+        view, behaviour.searches, "offset", MOST, "terms", sort_by=sort_by
     )
-    pages = ListPages(view, "offset", MOST, answer["total_count"] or 0, "terms")
     # Most shops' events do not say how many results a search found.
     say_so = any(row["empty_search_count"] is not None for row in answer["searches"])
     term, nowhere, *others = TERMS
@@ -50,7 +48,7 @@ def terms(view: View) -> Block:
         DataTable(
             answer["searches"],
             (term, nowhere, *((EMPTY,) if say_so else ()), *others),
-            csv=view.csv("/analytics/searches.csv", sort_by=chosen.sort_by),
+            csv=view.csv("/analytics/searches.csv", sort_by=sort_by),
             note=pages.note,
             empty="Nobody searched on these days, or no event says so.",
             definition=meaning(answer, "unclicked_search_count", "click_rate", "cart_rate"),

@@ -1,6 +1,6 @@
 """Whom to write to: who of a list of people agreed to it, with their addresses."""
 
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from pydantic import Field, JsonValue
 
@@ -14,13 +14,10 @@ from ecom_assets.interfaces.dashboard.blocks import (
     DataTable,
     Notice,
     TableColumn,
-    Tile,
     Tiles,
-    meaning,
 )
 from ecom_assets.interfaces.dashboard.list_pages import ListPages
-from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Section, View
-from ecom_assets.interfaces.dashboard.wording import needs_key
+from ecom_assets.interfaces.dashboard.page import DashboardPage, Filters, Offset, Section, View
 
 LABELS: Final[dict[str, JsonValue]] = {
     "due_again": "Bought once, and due again",
@@ -50,8 +47,7 @@ class WriteToFilters(Filters):
     sort_by: RecipientOrder = Field(
         "worth", title="Order by", json_schema_extra={"labels": {"longest": "Longest ago"}}
     )
-    offset: int | None = Field(None, ge=0, le=1_000_000)
-    FORGOTTEN: ClassVar[frozenset[str]] = frozenset({"offset"})
+    offset: Offset = None
 
 
 def write_to(view: View, label: str, **chosen: str) -> tuple[tuple[str, str], ...]:
@@ -73,26 +69,14 @@ def _answer(view: View) -> Answer:
 
 def counts(view: View) -> Block:
     """Return how many people a list has, and what they said; without the setting the first only."""
-    if not view.may(Scope.PERSONAL):
-        return Notice(needs_key("Whom to write to", Scope.PERSONAL), "info", is_shown_once=True)
     answer = _answer(view)
     names = list(recipients.RecipientCounts.model_fields)
     shown = names if answer["is_published"] else names[:1]
-    return Tiles(
-        [
-            Tile.from_field(
-                recipients.RecipientCounts, name, answer["counts"][name], meaning(answer, name)
-            )
-            for name in shown
-        ],
-        compared=False,
-    )
+    return Tiles.from_fields(recipients.RecipientCounts, answer["counts"], shown, answer=answer)
 
 
 def who(view: View) -> Block:
     """Return who of a list agreed to be written to, for callers who may see people."""
-    if not view.may(Scope.PERSONAL):
-        return Notice(needs_key("Whom to write to", Scope.PERSONAL), "info", is_shown_once=True)
     answer = _answer(view)
     if not answer["is_published"]:
         return Notice(recipients.NOT_PUBLISHED, "info")
@@ -112,7 +96,8 @@ def who(view: View) -> Block:
     )
 
 
-WHO: Final = Section("Who agreed to be written to", who)
+NEEDS: Final = (Scope.PERSONAL, "Whom to write to")
+WHO: Final = Section("Who agreed to be written to", who, needs=NEEDS)
 PAGE: Final = DashboardPage(
     "write-to",
     "Whom to write to",
@@ -121,5 +106,5 @@ PAGE: Final = DashboardPage(
     asks=WriteToFilters,
     has_comparison=False,
     is_ad_hoc=True,
-    sections=(Section("People on the list", counts, is_titled=False), WHO),
+    sections=(Section("People on the list", counts, is_titled=False, needs=NEEDS), WHO),
 )
