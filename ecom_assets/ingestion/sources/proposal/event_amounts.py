@@ -7,15 +7,19 @@ from itertools import product
 from typing import Final, NamedTuple
 
 from ecom_assets.core.warehouse.sql_text import select, texts
+from ecom_assets.ingestion.sources.files.mapping_content import HEADER_CURRENCIES
 from ecom_assets.ingestion.sources.proposal.event_type_words import known_event_type
 from ecom_assets.ingestion.sources.proposal.fields import (
     Found,
     FoundField,
     MappingKind,
+    currency_beside,
+    free_values,
     named_values,
     numbers_left,
 )
 from ecom_assets.ingestion.sources.proposal.parts import can_be_amount, is_total
+from ecom_assets.ingestion.sources.proposal.state_words import words_of
 from ecom_assets.ingestion.sources.proposal.values import FIRST, TABLE, FileValues, Value
 
 FEWEST_ORDERS: Final = 3
@@ -24,6 +28,8 @@ SHARE: Final = 0.98
 FEWEST_AMOUNTS: Final = 2
 """How many rows of some types alone must have an amount for it to be asked about."""
 MOST_NUMBERS: Final = 12
+MOST_CURRENCIES: Final = 50
+"""How many different values a column has at most that says in which currency amounts are."""
 DECIMALS: Final = r"[^\d]*[\d.,' ]*\d[.,]\d+[^\d]*"
 PLAIN: Final = r"-?\d+([.,]\d+)?"
 
@@ -76,6 +82,69 @@ def amount_of_purchases(values: FileValues, found: Found) -> Value | None:
         and not values.scalar(f"count(*) FILTER ({is_bought} <> {_is_some(values, value)})")
     ]
     return amounts[0] if len(amounts) == 1 else None
+
+
+def currency_of_amount(values: FileValues, found: Found, amount: Value) -> FoundField | None:
+    """Return where events say the currency of their amount: beside it in an object of money, in a
+    column that is named so, else in one that has a code of a currency wherever there is an amount.
+    Of several, that whose name shares most words with the amount's: `Revenue Currency`. None where
+    nothing says it, the amount says it itself, or all rows say one word that is no code.
+    """
+    if amount.currency or (amount.is_column and values.currencies(amount)):
+        return None
+    if (beside := currency_beside(values, amount)) is not None:
+        return FoundField("currency", beside, f"beside {amount.name}")
+    rest = {name: match for name, match in found.items() if name != "currency"}
+    free = [value for value in free_values(values, rest) if value != amount and not value.joined]
+    named = named_values(values, MappingKind.ORDERS, "currency", rest)
+    named += [value for value in free if _has_word_of_currency(value) and value not in named]
+    named = [value for value in named if _may_say_currency(values, value)]
+    by_values = [value for value in free if _says_codes_of(values, value, amount)]
+    said = [*named, *(value for value in by_values if value not in named)]
+    if not said:
+        return None
+    parent, words = amount.name.rpartition(".")[0], {*words_of(amount.name)}
+
+    def distance(value: Value) -> tuple[bool, int, int, bool]:
+        own = {*words_of(value.name)}
+        is_beside = value.name.rpartition(".")[0] == parent
+        return not is_beside, -len(own & words), len(own - words), value not in by_values
+
+    nearest = min(said, key=distance)
+    is_named = nearest in named
+    why = f"named {nearest.name}" if is_named else f"it has a currency wherever {amount.name} is"
+    return FoundField("currency", nearest, why)
+
+
+def _has_word_of_currency(value: Value) -> bool:
+    return any(word.startswith(_CURRENCY_WORDS) for word in words_of(value.last_name))
+
+
+_CURRENCY_WORDS: Final = ("currenc", "wahrung", "devise", "moneda", "moeda", "valuta", "waluta")
+"""How words for a currency begin."""
+
+
+def _may_say_currency(values: FileValues, value: Value) -> bool:
+    """Return whether values are a few texts, or one code for all rows."""
+    different = values.different(value)
+    are_codes = values.matching(value, "[A-Za-z]{3}") == values.filled(value) > 0
+    is_number = bool(values.matching(value, DECIMALS))
+    return not is_number and (are_codes or 1 < different <= MOST_CURRENCIES)
+
+
+def _says_codes_of(values: FileValues, value: Value, amount: Value) -> bool:
+    """Return whether nothing but codes of currencies is in a column, and one on nearly all rows
+    with an amount.
+    """
+    codes = {code.upper() for code, _ in values.counts(value, MOST_CURRENCIES)}
+    if not codes or not codes <= {*HEADER_CURRENCIES}:
+        return False
+    is_some = _is_some(values, amount)
+    rows, said = (
+        int(values.scalar(f"count({cell}) FILTER ({is_some})"))
+        for cell in ("*", value.column)
+    )
+    return said >= SHARE * rows > 0
 
 
 def _is_some(values: FileValues, value: Value) -> str:

@@ -466,9 +466,12 @@ class Draft(ABC):
             for name in ("payment_amount", "cart_value", UNIT_PRICE, COST)
             if name in self.found
         ]
-        if "currency" in self.found or not amounts or not amounts[0].value.is_column:
+        if "currency" in self.found or not amounts:
             return []
-        counts = self.values.currencies(amounts[0].value)
+        is_column = amounts[0].value.is_column
+        if not is_column and self.kind is not MappingKind.EVENTS:
+            return []
+        counts = self.values.currencies(amounts[0].value) if is_column else {}
         if not counts:
             code = amounts[0].value.currency or self.named_currency
             named = f"  # named {shown(amounts[0].value.name)}"

@@ -23,7 +23,11 @@ from ecom_assets.ingestion.sources.proposal.drafts.draft import (
     plain_name,
     says_cents,
 )
-from ecom_assets.ingestion.sources.proposal.event_amounts import amount_of_purchases, amount_of_rows
+from ecom_assets.ingestion.sources.proposal.event_amounts import (
+    amount_of_purchases,
+    amount_of_rows,
+    currency_of_amount,
+)
 from ecom_assets.ingestion.sources.proposal.event_type_words import known_event_type
 from ecom_assets.ingestion.sources.proposal.fields import (
     MOST_EVENT_TYPES,
@@ -514,6 +518,27 @@ def find_amount_of_rows(draft: Draft) -> None:
         named = draft.found["cart_value"].value.name
         draft.notes.append(
             f"{of_purchases.name} is what purchases are worth: none of them has {named}"
+        )
+
+
+def find_currency_of_events(draft: Draft) -> None:
+    """Take where events say the currency of their amount, and note what is there in place of codes
+    such as `EUR`.
+    """
+    named = draft.found.get("cart_value")
+    amount = draft.amount_of_purchases or (named.value if named else None)
+    if amount is None:
+        return
+    currency = currency_of_amount(draft.values, draft.found, amount)
+    if currency is None:
+        return
+    draft.found["currency"] = currency
+    words = [word for word, _ in draft.values.counts(currency.value, MOST_STATES)]
+    others = [word for word in words if word.upper() not in HEADER_CURRENCIES]
+    if others and len(words) > 1:
+        draft.notes.append(
+            f"{shown(currency.value.name)} says {', '.join(map(shown, others[:MOST_OF_EXAMPLE]))}, "
+            "no code such as EUR: each is taken for a currency of its own; write codes for them"
         )
 
 
