@@ -1,5 +1,5 @@
-"""The amount of events that are the rows of an order: that of each row, not that of the whole order
-on each of them.
+"""The amount of events: that of each row, not that of the whole order on each of them; of all
+pieces, not of one; that of purchases, not the price of what was looked at; and its currency.
 """
 
 from collections.abc import Iterator, Sequence
@@ -8,17 +8,20 @@ from typing import Final, NamedTuple
 
 from ecom_assets.core.warehouse.sql_text import select, texts
 from ecom_assets.ingestion.sources.files.mapping_content import HEADER_CURRENCIES
+from ecom_assets.ingestion.sources.proposal.bare_names import bare
 from ecom_assets.ingestion.sources.proposal.event_type_words import known_event_type
 from ecom_assets.ingestion.sources.proposal.fields import (
+    UNIT_PRICE,
     Found,
     FoundField,
     MappingKind,
+    column_names,
     currency_beside,
     free_values,
+    is_amount,
     named_values,
-    numbers_left,
 )
-from ecom_assets.ingestion.sources.proposal.parts import can_be_amount, is_total
+from ecom_assets.ingestion.sources.proposal.parts import can_be_amount, is_total, says_cents
 from ecom_assets.ingestion.sources.proposal.state_words import words_of
 from ecom_assets.ingestion.sources.proposal.values import FIRST, TABLE, FileValues, Value
 
@@ -67,21 +70,90 @@ def amount_of_purchases(values: FileValues, found: Found) -> Value | None:
     named, types = found.get("cart_value"), found.get("event_type")
     if named is None or types is None or FIRST in named.value.path:
         return None
-    words = values.counts(types.value)
-    bought = [word for word, _ in words if known_event_type(word) == "purchase"]
-    is_bought = f"coalesce(list_contains({texts(bought)}, {types.value.column}), false)"
+    is_bought = is_purchase(values, types.value)
     is_named = f"{named.value.column} IS NOT NULL"
-    if not bought or values.scalar(f"count(*) FILTER ({is_bought} AND {is_named})"):
+    if not is_bought or values.scalar(f"count(*) FILTER ({is_bought} AND {is_named})"):
         return None
     amounts = [
         value
-        for value in numbers_left(values, found)
-        if value.is_column
-        and can_be_amount(value)
-        and (is_total(value) or values.matching(value, DECIMALS))
-        and not values.scalar(f"count(*) FILTER ({is_bought} <> {_is_some(values, value)})")
+        for value in _possible_amounts(values, found)
+        if not values.scalar(f"count(*) FILTER ({is_bought} <> {_is_some(values, value)})")
     ]
     return amounts[0] if len(amounts) == 1 else None
+
+
+def amounts_of_purchases(values: FileValues, found: Found) -> list[Value]:
+    """Return the amounts that nearly all purchases have, where none of them has the one that is
+    taken: what they are worth is one of these. Those that other rows do not have go first.
+    """
+    named, types = found.get("cart_value"), found.get("event_type")
+    is_bought = is_purchase(values, types.value) if types else ""
+    if not is_bought:
+        return []
+    bought = int(values.scalar(f"count(*) FILTER ({is_bought})"))
+    if named and values.scalar(
+        f"count(*) FILTER ({is_bought} AND {_is_some(values, named.value)})"
+    ):
+        return []
+    filled: dict[Value, tuple[int, int]] = {}
+    for value in _possible_amounts(values, found):
+        is_some = _is_some(values, value)
+        counts = [f"count(*) FILTER ({is_bought} AND {is_some})", f"count(*) FILTER ({is_some})"]
+        of_purchases, of_all = map(int, values.rows(select(counts, TABLE))[0])
+        if of_purchases >= SHARE * bought:
+            filled[value] = of_purchases, of_all
+    return sorted(filled, key=lambda value: (filled[value][1], not is_total(value)))
+
+
+def is_purchase(values: FileValues, types: Value) -> str:
+    """Return the SQL that says whether a row is a purchase by the usual names of types; empty where
+    none is.
+    """
+    words = [word for word, _ in values.counts(types) if known_event_type(word) == "purchase"]
+    return f"coalesce(list_contains({texts(words)}, {types.column}), false)" if words else ""
+
+
+def _possible_amounts(values: FileValues, found: Found) -> list[Value]:
+    """Return the numbers that are no field yet and may be amounts: with decimals, or so named."""
+    return [
+        value
+        for value in free_values(values, found)
+        if not value.joined
+        and FIRST not in value.path
+        and can_be_amount(value)
+        and is_amount(values, value)
+        and (is_named_as_amount(value) or values.matching(value, DECIMALS))
+    ]
+
+
+def is_named_as_amount(value: Value) -> bool:
+    """Return whether a number is an amount by its name, though it may be whole."""
+    return is_total(value) or says_cents(value)
+
+
+def price_of_pieces(values: FileValues, found: Found) -> tuple[Value, Value] | None:
+    """Return the price of one piece and how many there are of it, where names say both, some rows
+    have more than one piece, and no other amount is named; else None.
+    """
+    named = found.get("cart_value")
+    prices = [named.value] if named else named_values(values, MappingKind.ORDERS, UNIT_PRICE, found)
+    prices = [value for value in prices if _is_price(value) and is_amount(values, value)]
+    counts = named_values(values, MappingKind.ORDERS, "quantity", found)
+    for price, count in product(prices, counts):
+        is_beside = price.name.rpartition(".")[0] == count.name.rpartition(".")[0]
+        are_counts = values.matching(count, r"\d+(\.0+)?") == values.filled(count)
+        if not is_beside or not are_counts or {FIRST} & {*price.path, *count.path}:
+            continue
+        several = f"{values.number_sql(count)} > 1 AND {_is_some(values, price)}"
+        if values.scalar(f"count(*) FILTER ({several})"):
+            return price, count
+    return None
+
+
+def _is_price(value: Value) -> bool:
+    """Return whether a name is that of the price of a piece, and of no sum."""
+    usual = {*map(bare, column_names()[MappingKind.ORDERS][UNIT_PRICE])}
+    return not is_total(value) and bool(usual & {*map(bare, value.names)})
 
 
 def currency_of_amount(values: FileValues, found: Found, amount: Value) -> FoundField | None:
@@ -161,7 +233,11 @@ def amounts_of_some_types(values: FileValues, found: Found) -> list[Value]:
     used = {each.value for each in found.values()}
     free = [value for value in values.values if value not in used and not value.joined]
     some = [value for value in free if values.filled(value) >= FEWEST_AMOUNTS]
-    decimals = [value for value in some if values.matching(value, DECIMALS)]
+    decimals = [
+        value
+        for value in some
+        if values.matching(value, DECIMALS) or (is_named_as_amount(value) and can_be_amount(value))
+    ]
     return [
         value
         for value in decimals

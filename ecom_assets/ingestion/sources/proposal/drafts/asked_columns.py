@@ -18,7 +18,10 @@ from ecom_assets.ingestion.sources.proposal.drafts.draft import (
     ONE_PER_ORDER,
     Draft,
 )
-from ecom_assets.ingestion.sources.proposal.event_amounts import amounts_of_some_types
+from ecom_assets.ingestion.sources.proposal.event_amounts import (
+    amounts_of_purchases,
+    amounts_of_some_types,
+)
 from ecom_assets.ingestion.sources.proposal.event_type_words import STANDARD_TYPES
 from ecom_assets.ingestion.sources.proposal.fields import (
     NUMBERS_OF,
@@ -300,16 +303,13 @@ def ask_for_amount_of_events(draft: Draft) -> None:
         return
     unreadable = "" if draft.likely_amount else _unreadable(draft, name)
     likely = [value.name for value in amounts_of_some_types(draft.values, draft.found)]
+    likely += [value.name for value in amounts_of_purchases(draft.values, draft.found)]
     likely = [draft.likely_amount, *likely] if draft.likely_amount else likely
     if unreadable or likely:
         others = candidates(draft.values, name, draft.found)
         choices = (*dict.fromkeys([*likely, *others]), NO_AMOUNT)
         sentence = f"the column of the amount, or {NO_AMOUNT}{unreadable}"
-        if draft.likely_amount:
-            sentence += (
-                f"; rows of one order repeat what it is worth, and {draft.likely_amount} seems "
-                "to be what each row is worth"
-            )
+        sentence += f"; {draft.why_likely}" if draft.why_likely else ""
         draft.ask(name, sentence, choices, likely[0] if likely else NO_AMOUNT)
 
 
