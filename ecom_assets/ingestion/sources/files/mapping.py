@@ -436,6 +436,8 @@ class RecordMapping(MappingPart):
     name: str
     description: str = ""
     parts: dict[str, str] = Field(default_factory=dict)
+    # Of these, those that are computed once for each row, as they read long texts.
+    once: tuple[str, ...] = ()
     any_case: tuple[str, ...] = ()
     fields: Any
     explode: str | None = None

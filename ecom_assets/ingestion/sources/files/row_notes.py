@@ -201,8 +201,8 @@ def _unrated(files: RecordFiles) -> list[str]:
     )
     total = counted(sum(count for _, count, _ in counts), "event")
     sentence = (
-        f"Amounts of {total} are not known: {each}; those in {files.currency} are, and no rate says "
-        "what the others are worth: set ECOM_CURRENCY, the shop's currency, and ECOM_RATES, a file "
+        f"Amounts of {total} are not known, as no rate says what they are worth in "
+        f"{files.currency}: {each}; set ECOM_CURRENCY, the shop's currency, and ECOM_RATES, a file "
         "of date, currency and rate"
     )
     return [sentence]

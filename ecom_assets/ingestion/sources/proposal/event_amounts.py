@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Final, NamedTuple
 
+from ecom_assets.behaviour.events.same_order import ORDER_KEYS
 from ecom_assets.core.warehouse.sql_text import select, texts
 from ecom_assets.ingestion.sources.files.mapping_content import HEADER_CURRENCIES
 from ecom_assets.ingestion.sources.proposal.bare_names import bare
@@ -31,6 +32,8 @@ SHARE: Final = 0.98
 FEWEST_AMOUNTS: Final = 2
 """How many rows of some types alone must have an amount for it to be asked about."""
 MOST_NUMBERS: Final = 12
+FEWEST_LETTERS: Final = 7
+"""How long a usual name of an order's number is that may stand behind other words."""
 MOST_CURRENCIES: Final = 50
 """How many different values a column has at most that says in which currency amounts are."""
 DECIMALS: Final = r"[^\d]*[\d.,' ]*\d[.,]\d+[^\d]*"
@@ -111,6 +114,38 @@ def is_purchase(values: FileValues, types: Value) -> str:
     """
     words = [word for word, _ in values.counts(types) if known_event_type(word) == "purchase"]
     return f"coalesce(list_contains({texts(words)}, {types.column}), false)" if words else ""
+
+
+def order_of_purchases(values: FileValues, found: Found) -> FoundField | None:
+    """Return the number of the order that purchases name, by which one that is sent again, as a
+    page of thanks that is opened again does, is no other one; None where no column has it on nearly
+    all of them, each number of one visitor.
+
+    Those with a usual name of events are known without a field.
+    """
+    types, person = found.get("event_type"), found.get("user_id") or found.get("anonymous_id")
+    is_bought = is_purchase(values, types.value) if types else ""
+    if not is_bought or person is None:
+        return None
+    usual = {bare(name) for name in column_names()[MappingKind.ORDERS]["order_id"]}
+    long = tuple(name for name in usual if len(name) >= FEWEST_LETTERS)
+    for value in free_values(values, found):
+        name = bare(value.last_name)
+        is_named = name in usual or name.endswith(long)
+        if not is_named or value.joined or FIRST in value.path or value.last_name in ORDER_KEYS:
+            continue
+        column, visitor = value.column, person.value.column
+        counts = [
+            f"count(*) FILTER ({is_bought})",
+            f"count({column}) FILTER ({is_bought})",
+            f"count(DISTINCT {column}) FILTER ({is_bought})",
+            f"count(DISTINCT ({column}, {visitor})) FILTER ({is_bought} AND {column} IS NOT NULL)",
+        ]
+        bought, with_number, orders, pairs = map(int, values.rows(select(counts, TABLE))[0])
+        is_of_one = SHARE * pairs <= orders and orders * 2 >= bought
+        if with_number >= SHARE * bought and is_of_one and orders >= FEWEST_ORDERS:
+            return FoundField("order_ids", value, f"{value.name} is the order of each purchase")
+    return None
 
 
 def _possible_amounts(values: FileValues, found: Found) -> list[Value]:
@@ -213,8 +248,7 @@ def _says_codes_of(values: FileValues, value: Value, amount: Value) -> bool:
         return False
     is_some = _is_some(values, amount)
     rows, said = (
-        int(values.scalar(f"count({cell}) FILTER ({is_some})"))
-        for cell in ("*", value.column)
+        int(values.scalar(f"count({cell}) FILTER ({is_some})")) for cell in ("*", value.column)
     )
     return said >= SHARE * rows > 0
 

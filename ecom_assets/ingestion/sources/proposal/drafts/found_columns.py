@@ -28,6 +28,7 @@ from ecom_assets.ingestion.sources.proposal.event_amounts import (
     amounts_of_purchases,
     currency_of_amount,
     is_purchase,
+    order_of_purchases,
     price_of_pieces,
 )
 from ecom_assets.ingestion.sources.proposal.event_type_words import known_event_type
@@ -597,6 +598,12 @@ def find_currency_of_events(draft: Draft) -> None:
             f"{shown(currency.value.name)} says {', '.join(map(shown, others[:MOST_WORDS]))} in "
             "place of a code such as EUR: each is taken for a currency of its own; write codes"
         )
+
+
+def find_order_of_events(draft: Draft) -> None:
+    """Take the number of the order that purchases name, where no usual name of events has it."""
+    if (order := order_of_purchases(draft.values, draft.found)) is not None:
+        draft.found["order_ids"] = order
 
 
 def _may_refine(draft: Draft, value: Value, coarse: Value) -> bool:

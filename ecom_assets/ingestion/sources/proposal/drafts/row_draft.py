@@ -26,6 +26,7 @@ from ecom_assets.ingestion.sources.proposal.drafts.found_columns import (
     find_item_of_lines,
     find_kinds_of_rows,
     find_order_number,
+    find_order_of_events,
     find_paid_back,
     find_person,
     find_pieces,
@@ -91,6 +92,7 @@ class RowDraft(Draft):
             find_visitor(self)
             find_amount_of_rows(self)
             find_currency_of_events(self)
+            find_order_of_events(self)
         if self.kind is MappingKind.ORDERS:
             if "status" not in columns and (status := column_of_states(self.values, self.found)):
                 self.found["status"] = status
