@@ -487,6 +487,12 @@ class RecordMapping(MappingPart):
         return with_currency_of_amount(value, cls.kind.id)
 
     @model_validator(mode="after")
+    def _with_parts_once(self) -> "RecordMapping":
+        if unknown := [name for name in self.once if name not in self.parts]:
+            raise ValueError(f"`once` names {', '.join(unknown)}, which `parts` does not have")
+        return self
+
+    @model_validator(mode="after")
     def _consistent(self) -> "RecordMapping":
         if self.explode and (self.rows or self.records):
             raise ValueError(
