@@ -1,6 +1,7 @@
 """Cases of events: how trackers and databases write them, and what one of them stands for."""
 
 import json
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -15,9 +16,10 @@ VIEWS_AND_SALES = (
 )
 
 
-def by_init(case: Case, file: str, zone: str = "UTC") -> str:
+def by_init(case: Case, file: str, zone: str = "UTC", answers: Sequence[str] = ()) -> str:
     """Let a mapping of events be written for a file, and return what the command says."""
-    options = ("--events", "--timezone", zone, "--out", "m.yaml")
+    options = ["--events", "--timezone", zone, "--out", "m.yaml"]
+    options += [word for answer in answers for word in ("--answer", answer)]
     return case.ecom("mapping", "init", file, *options).out
 
 
@@ -192,3 +194,115 @@ def test_tags_that_a_tracker_took_off_the_address_stand_in_columns(case: Case) -
         "Organic Search": (6, 60),
         "Paid Search": (6, 60),
     }
+
+
+PEOPLE_AND_SALES = (
+    *("--series", "*:visitors", "--series", "purchase"),
+    *("--series", "purchase:sum(cart_amount)", "--period", "month"),
+)
+TAKINGS = Decimal("537.68")
+"""What seven purchases of twelve visitors come to: 19.90 + 26.50 + 97.50 + 149.99 + 28.50 + 189.79
++ 25.50.
+"""
+EUROS_AT_090 = ("ECOM_CURRENCY", "EUR"), ("ECOM_RATES", "rates.csv")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["255"], indirect=True)
+def test_amounts_of_another_currency_are_said(case: Case) -> None:
+    """One visitor of the site in dollars bought for 97.50 and 149.99."""
+    asked = ("--events", "matomo_sites.json", "--mapping", "matomo", *PEOPLE_AND_SALES)
+    answer = case.ecom("trend", *asked, "--json")
+    euros = TAKINGS - Decimal("97.50") - Decimal("149.99")
+    assert [Decimal(str(series["total"])) for series in answer.json["series"]] == [12, 7, euros]
+    assert "Amounts of 2 events are not known" in answer.err
+    assert "2 in USD (purchases of 247.49)" in answer.err
+    rated = case.series(*asked, env=dict(EUROS_AT_090))
+    assert rated == [12, 7, euros + Decimal("87.75") + Decimal("134.991")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["264"], indirect=True)
+def test_a_currency_beside_the_amount_in_packed_properties_counts(case: Case) -> None:
+    """26.50 and 28.50 of 537.68 are dollars."""
+    assert "2 in USD (purchases of 55.00)" in by_init(case, "cur_packed.csv")
+    asked = ("--events", "cur_packed.csv", "--mapping", "m.yaml", *PEOPLE_AND_SALES)
+    rated = case.series(*asked, env=dict(EUROS_AT_090))
+    assert rated == [12, 7, Decimal("482.68") + Decimal("23.85") + Decimal("25.65")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["256"], indirect=True)
+def test_ids_of_hits_are_no_visitors_and_a_purchase_sent_again_is_one(case: Case) -> None:
+    """A hit is left out by its source, and the first order was sent again a minute later."""
+    said = by_init(case, "adobe.tsv")
+    assert "exclude_hit marks 1 row that the source does not count" in said
+    asked = ("--events", "adobe.tsv", "--mapping", "m.yaml", *PEOPLE_AND_SALES)
+    assert case.series(*asked) == [12, 7, TAKINGS]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["257"], indirect=True)
+def test_a_price_beside_pieces_is_asked_with_both_sums(case: Case) -> None:
+    """Ten products of seven orders: 537.68 for all pieces, 460.53 for one of each."""
+    question = "price times quantity come to 537.68, price alone to 460.53"
+    assert question in by_init(case, "price_qty.csv")
+    (case.folder / "m.yaml").unlink()
+    by_init(case, "price_qty.csv", answers=["cart_value=price times quantity"])
+    asked = ("--events", "price_qty.csv", "--mapping", "m.yaml", *PEOPLE_AND_SALES)
+    assert case.series(*asked) == [12, 10, TAKINGS]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["258"], indirect=True)
+def test_what_purchases_are_worth_is_asked_where_only_views_have_a_price(case: Case) -> None:
+    person = "user_id=internal_customer_id"
+    said = by_init(case, "bloomreach.ndjson", answers=[person])
+    assert "no purchase has properties.price" in said
+    (case.folder / "m.yaml").unlink()
+    answers = [person, "cart_value=properties.total_price"]
+    by_init(case, "bloomreach.ndjson", answers=answers)
+    asked = ("--events", "bloomreach.ndjson", "--mapping", "m.yaml", *PEOPLE_AND_SALES)
+    assert case.series(*asked) == [12, 7, TAKINGS]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["259"], indirect=True)
+def test_whole_amounts_of_purchases_alone_are_asked_and_counted_in_cents(case: Case) -> None:
+    assert "the column of the amount" in by_init(case, "cents.ndjson", answers=["user_id=actor"])
+    (case.folder / "m.yaml").unlink()
+    by_init(case, "cents.ndjson", answers=["user_id=actor", "cart_value=data.amount_cents"])
+    asked = ("--events", "cents.ndjson", "--mapping", "m.yaml", *PEOPLE_AND_SALES)
+    assert case.series(*asked) == [12, 7, TAKINGS]
+
+
+@pytest.mark.parametrize("case", ["260"], indirect=True)
+def test_a_table_without_a_line_of_names_is_refused(case: Case) -> None:
+    refused = case.ecom("mapping", "init", "UserBehavior.csv", "--events", "--out", "m.yaml")
+    assert refused.sentence.startswith("The first line of the file (1000001, 5003, 304, pv, 177")
+    assert not (case.folder / "m.yaml").exists()
+
+
+@pytest.mark.parametrize("case", ["261"], indirect=True)
+def test_visits_whose_actions_are_packed_in_a_cell_are_refused(case: Case) -> None:
+    refused = case.ecom("mapping", "init", "matomo_packed.csv", "--events", "--out", "m.yaml")
+    assert "has several events, which its column actionDetails lists" in refused.sentence
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["262"], indirect=True)
+def test_a_column_for_each_type_says_what_happened(case: Case) -> None:
+    by_init(case, "one_hot.csv")
+    asked = ("--events", "one_hot.csv", "--mapping", "m.yaml", *PEOPLE_AND_SALES)
+    assert case.series(*asked, "--series", "product_view") == [12, 7, TAKINGS, 17]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["263"], indirect=True)
+def test_none_among_amounts_is_no_amount(case: Case) -> None:
+    """Five of the twelve are `0`, `anonymous`, `None`, `(not set)` and `undefined`: each is a
+    visitor by the session.
+    """
+    by_init(case, "nobodies2.csv")
+    asked = ("--events", "nobodies2.csv", "--mapping", "m.yaml", *PEOPLE_AND_SALES)
+    assert case.series(*asked) == [12, 7, TAKINGS]

@@ -281,10 +281,14 @@ def _with_order(value: str, order: str) -> str:
 
 
 def _with_others(value: str) -> str:
-    merged = f"json_merge_patch({value}, __other)::VARCHAR"
-    is_object = f"CASE WHEN json_valid({value}) THEN json_type({value}) = 'OBJECT' ELSE false END"
-    stays = f"WHEN __other IS NULL OR NOT ({is_object}) THEN {value}"
-    return f"CASE WHEN {value} IS NULL THEN __other {stays} ELSE {merged} END"
+    # A list of one, so that the value, which reads JSON, is computed once.
+    is_object = "CASE WHEN json_valid(own) THEN json_type(own) = 'OBJECT' ELSE false END"
+    cases = (
+        "WHEN own IS NULL THEN __other "
+        f"WHEN __other IS NULL OR NOT ({is_object}) THEN own "
+        "ELSE json_merge_patch(own, __other)::VARCHAR"
+    )
+    return f"list_transform([{value}], lambda own: CASE {cases} END)[1]"
 
 
 def instant_sql(field: TimeField | None, layout: Layout) -> str:

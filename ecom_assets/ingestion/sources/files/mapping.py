@@ -436,6 +436,8 @@ class RecordMapping(MappingPart):
     name: str
     description: str = ""
     parts: dict[str, str] = Field(default_factory=dict)
+    # Of these, those that are computed once for each row, as they read long texts.
+    once: tuple[str, ...] = ()
     any_case: tuple[str, ...] = ()
     fields: Any
     explode: str | None = None
@@ -483,6 +485,12 @@ class RecordMapping(MappingPart):
         where it is taken off and no other column says it.
         """
         return with_currency_of_amount(value, cls.kind.id)
+
+    @model_validator(mode="after")
+    def _with_parts_once(self) -> "RecordMapping":
+        if unknown := [name for name in self.once if name not in self.parts]:
+            raise ValueError(f"`once` names {', '.join(unknown)}, which `parts` does not have")
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> "RecordMapping":

@@ -107,12 +107,12 @@ def _completed(
     result = {key: _completed(value, parts, any_case, name) for key, value in origin.items()}
     if isinstance(expression := origin.get("expression"), str):
         result["expression"] = with_filled_alternatives(
-            _with_parts(expression, parts), any_case=any_case, is_place=name in OF_PLACES
+            with_parts(expression, parts), any_case=any_case, is_place=name in OF_PLACES
         )
     return result
 
 
-def _with_parts(expression: str, parts: Mapping[str, str]) -> str:
+def with_parts(expression: str, parts: Mapping[str, str]) -> str:
     """Return an expression with the parts in place of their names;
     a part may use those before it.
     """

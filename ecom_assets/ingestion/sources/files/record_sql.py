@@ -19,6 +19,7 @@ from ecom_assets.ingestion.sources.files.mapping import (
     RecordKind,
     RecordMapping,
 )
+from ecom_assets.ingestion.sources.files.mapping_content import with_parts
 from ecom_assets.ingestion.sources.files.plain import (
     Numerals,
 )
@@ -37,10 +38,24 @@ def records_sql(
     if with_currency:
         currency = f"nullif(upper(trim({field_sql(mapping, 'currency')})), '') AS {CURRENCY}"
         columns.insert(-2, currency)
+    columns, rows = _parts_once(columns, rows, mapping)
     columns, rows = _numbers_once(columns, rows, mapping.numerals, layout.needed)
     hashed_columns = mapping.id_field.hash_of
     records = select(columns, _hashed(hashed_columns, rows) if hashed_columns else rows)
     return _with_keys_of_shops(records, mapping.kind) if mapping.kind.whole else records
+
+
+def _parts_once(columns: Sequence[str], rows: str, mapping: RecordMapping) -> tuple[list[str], str]:
+    """Return columns, and the rows that they are computed from with each part that is computed
+    once: packed JSON of some kilobytes takes tens of its size in memory each time it is read.
+    """
+    result, parts = [*columns], []
+    for place, name in enumerate(mapping.once):
+        part = with_parts(f"{{{name}}}", mapping.parts)
+        once = f"__part_{place}"
+        result = [column.replace(part, once) for column in result]
+        parts.append(f"CASE WHEN __malformed IS NULL THEN TRY({part}) END AS {once}")
+    return result, select(["*", *parts], rows) if parts else rows
 
 
 def _numbers_once(

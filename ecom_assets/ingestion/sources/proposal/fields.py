@@ -10,6 +10,7 @@ import yaml
 
 from ecom_assets.core.settings.uploaded import KINDS
 from ecom_assets.core.tables.values import NO, YES
+from ecom_assets.ingestion.sources.files.mapping_content import HEADER_CURRENCIES
 from ecom_assets.ingestion.sources.mapping_file import shipped_file
 from ecom_assets.ingestion.sources.proposal.bare_names import bare
 from ecom_assets.ingestion.sources.proposal.event_type_words import known_event_type
@@ -454,7 +455,7 @@ def candidates(values: FileValues, field: str, matches: Found) -> tuple[str, ...
     """
     free = [value for value in _free(values, matches) if _fits(values, field, value)]
     if field == "event_type":
-        free = sorted(free, key=lambda value: (_is_one(values, value), values.different(value)))
+        free = sorted(free, key=lambda value: _unlikely_type(values, value))
     if field == "stock":
         free = sorted(free, key=_unlikely_stock)
     if field == "unit_cost_amount":
@@ -466,6 +467,21 @@ def candidates(values: FileValues, field: str, matches: Found) -> tuple[str, ...
     if field == "campaign_name":
         free = sorted(free, key=lambda value: bool(values.time_formats(value)))
     return tuple(dict.fromkeys(value.name for value in free))
+
+
+def _unlikely_type(values: FileValues, value: Value) -> tuple[bool, bool, int]:
+    """Return how unlikely it is that values say what happened, to sort by: currencies, amounts, and
+    yes and no hardly do, one for all rows says nothing, and few different ones say it best.
+    """
+    codes = {name.upper() for name, _ in values.counts(value, MOST_EVENT_TYPES)}
+    is_else = codes <= {*HEADER_CURRENCIES} or is_flag(values, value)
+    is_else |= has_decimals(values, value) or _is_large(values, value)
+    return is_else, _is_one(values, value), values.different(value)
+
+
+def _is_large(values: FileValues, value: Value) -> bool:
+    """Return whether some whole numbers are larger than codes usually are."""
+    return bool(values.matching(value, r"\d{4,}"))
 
 
 def _unlikely_visitor(values: FileValues, value: Value) -> tuple[bool, bool, bool]:
@@ -737,12 +753,24 @@ def _fits(values: FileValues, field: str, value: Value) -> bool:
         return False
     if field in OF_EVERY_ROW and of_connector(value):
         return False
-    if is_list(values, value):
+    if is_list(values, value) or (field in OF_EVENTS and _is_list_of_texts(values, value)):
         return False
     if field in OF_ITEMS and values.spread and not value.name.startswith(f"{values.spread}."):
         return False  # what stands beside the list is of the whole order
     check = _CHECKS.get(field)
     return check is None or check(values, value)
+
+
+OF_EVENTS: Final = frozenset({"event_id", "event_type", "session_id", "user_id", "anonymous_id"})
+"""What an event has one of."""
+
+
+def _is_list_of_texts(values: FileValues, value: Value) -> bool:
+    """Return whether a value of JSON is a list of texts or numbers."""
+    if values.format == "csv" or FIRST in value.path:
+        return False
+    first = values.counts(value, 1)[0][0]
+    return first[:1] == "[" and values.matching(value, r"(?s)\[.*\]") == values.filled(value)
 
 
 def is_list(values: FileValues, value: Value) -> bool:

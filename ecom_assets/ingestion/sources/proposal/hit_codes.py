@@ -3,10 +3,14 @@ products (`category;product;pieces;amount`, a comma between two); and what hits 
 each thing that may happen (`Page Views`, `Cart Additions`, `Orders`).
 """
 
+import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from ecom_assets.core.tables.values import NO, YES
 from ecom_assets.core.warehouse.sql_text import text
+from ecom_assets.ingestion.sources.proposal.bare_names import bare
 from ecom_assets.ingestion.sources.proposal.event_type_words import known_event_type
 from ecom_assets.ingestion.sources.proposal.values import FileValues, Value
 
@@ -47,12 +51,25 @@ def counts_of_types(values: FileValues) -> dict[str, Value]:
     """
     found: dict[str, Value] = {}
     for value in values.values:
-        kind = known_event_type(value.last_name) if value.is_column else None
-        is_count = kind in _COUNTED and values.matching(value, r"\d+") == values.filled(value) > 0
+        kind = known_event_type(_without_flag(value.last_name)) if value.is_column else None
+        is_count = kind in _COUNTED and (
+            values.matching(value, r"\d+") == values.filled(value) > 0 or _is_said(values, value)
+        )
         if kind and is_count:
             found.setdefault(kind, value)
     are_of_visits = len(found) > 1 and bool(_OF_VISITS & found.keys())
     return {kind: found[kind] for kind in _COUNTED if kind in found} if are_of_visits else {}
+
+
+def _is_said(values: FileValues, value: Value) -> bool:
+    """Return whether a column has nothing but words for yes and no."""
+    found = {name.casefold() for name, _ in values.counts(value, 3)}
+    return bool(found) and found <= YES | NO
+
+
+def _without_flag(name: str) -> str:
+    """Return a name without the word by which it is a question: `is_purchase`, `hasSearched`."""
+    return re.sub(r"^(is|has|was|did)(_|(?=[A-Z]))", "", name)
 
 
 def are_sums(values: FileValues, counts: Mapping[str, Value]) -> bool:
@@ -70,11 +87,15 @@ def type_of_counts(values: FileValues) -> Value | None:
 
     def first_of(cells: Sequence[str]) -> str:
         cases = zip(counts, cells, strict=True)
-        said = [f"WHEN coalesce({cell}, '0') <> '0' THEN {text(kind)}" for kind, cell in cases]
+        said = [f"WHEN NOT {_is_none(cell)} THEN {text(kind)}" for kind, cell in cases]
         return f"CASE {' '.join(said)} END"
 
     columns = [*counts.values()]
     return values.computed(" or ".join(value.name for value in columns), first_of, columns)
+
+
+def _is_none(cell: str) -> str:
+    return f"coalesce(lower({cell}) IN ({', '.join(map(text, sorted(NO)))}), true)"
 
 
 _COUNTED: Final = (
@@ -85,16 +106,60 @@ _OF_VISITS: Final = frozenset({"product_view", "page_view", "add_to_cart"})
 """What only rows of visits count; customers may have numbers of orders and of refunds."""
 
 
+def several_events(values: FileValues) -> Value | None:
+    """Return the column of a table whose cells list several events: objects with what happened and
+    when, or types with a sign between them; None where there is none.
+    """
+    columns = [value for value in values.values if value.is_column and values.filled(value)]
+    return next((value for value in columns if _lists_events(values, value)), None)
+
+
+def _lists_events(values: FileValues, value: Value) -> bool:
+    cells = [cell for cell, _ in values.counts(value, _MOST_CELLS)]
+    if values.format == "csv" and cells[0].startswith("["):
+        return any(map(_is_list_of_events, cells))
+    parted = [re.split(r"\s*[|;,>]+\s*", cell) for cell in cells]
+    lists = [parts for parts in parted if len(parts) > 1 and all(map(known_event_type, parts))]
+    return len(lists) * 2 > len(cells)
+
+
+_MOST_CELLS: Final = 20
+"""The most frequent cells of a column that are looked at."""
+
+
+def _is_list_of_events(cell: str) -> bool:
+    try:
+        events = json.loads(cell)
+    except ValueError:
+        return False
+    first = events[0] if events else None
+    names = {*map(bare, first)} if isinstance(first, dict) else set()
+    return len(events) > 1 and bool(names & _TIMES_OF_EVENTS) and bool(names & _NAMES_OF_EVENTS)
+
+
+_TIMES_OF_EVENTS: Final = frozenset(
+    {"timestamp", "time", "eventtime", "eventtimestamp", "ts", "servertime", "createdat", "date"}
+)
+_NAMES_OF_EVENTS: Final = frozenset({"type", "event", "eventname", "eventtype", "action", "name"})
+"""What members of an event are called that say when it was, and what."""
+
+
 def visitor_of_halves(values: FileValues) -> Value | None:
     """Return the id of a visitor that stands in two columns, such as `visid_high` and `visid_low`;
-    None where there are none.
+    None where there are none. Of several, one that says something else on each row is the id of
+    the row, such as `hitid_high` and `hitid_low`.
     """
     by_name = {value.name.casefold(): value for value in values.values if value.is_column}
-    for name, high in by_name.items():
-        low = by_name.get(f"{name.removesuffix('high')}low")
-        if name.endswith("_high") and low and values.filled(high) == values.filled(low) > 0:
-            return values.combined([high, low])
-    return None
+    pairs = [
+        (high, low)
+        for name, high in by_name.items()
+        if name.endswith("_high") and (low := by_name.get(f"{name.removesuffix('high')}low"))
+        if values.filled(high) == values.filled(low) > 0
+    ]
+    if not pairs:
+        return None
+    visitor = min(pairs, key=lambda pair: values.different_pairs(*pair))
+    return values.combined([*visitor])
 
 
 def product_of_list(values: FileValues) -> Value | None:

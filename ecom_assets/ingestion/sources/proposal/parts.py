@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecom_assets.core.warehouse.sql_text import select
+from ecom_assets.ingestion.sources.proposal.bare_names import bare
 from ecom_assets.ingestion.sources.proposal.state_words import begins, words_of
 from ecom_assets.ingestion.sources.proposal.values import TABLE, FileValues, Value
 
@@ -346,6 +347,15 @@ _EXCHANGED: Final = (
 def is_discount_rate(value: Value) -> bool:
     """Return whether a column is, by its name, of discounts in percent."""
     return is_rate(value) and _has(_words(value), _WORDS[Part.DISCOUNT])
+
+
+def says_cents(value: Value) -> bool:
+    """Return whether an amount counts, by its name, the smallest units of its currency."""
+    return any(part in bare(value.name) for part in _CENTS)
+
+
+_CENTS: Final = ("cents", "centamount", "centimes", "minor", "pence", "kopeck")
+"""Parts of the names of amounts that count the smallest units of a currency."""
 
 
 def can_be_amount(value: Value) -> bool:

@@ -58,9 +58,11 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     on_one_line,
     possible_encodings,
     quoted,
+    shown,
 )
 from ecom_assets.ingestion.sources.proposal.record_kinds import (
     LISTED,
+    has_no_header,
     has_time,
     is_list_of_prices,
     is_report_of_sums,
@@ -505,6 +507,14 @@ class MappingSearch:
                 "The file is a log in W3C's extended format, as IIS and CloudFront write it: lines "
                 "with # stand above its rows, and one of them, #Fields:, has the names of the "
                 "columns. Leave these lines out, and write the names as the first line, with the "
+                "same sign between them as between the values."
+            )
+        if has_no_header(values):
+            line = shown(", ".join(value.name for value in values.values))
+            raise DefinitionError(
+                f"The first line of the file ({line}) looks like the lines below it, and is no "
+                "line of names: it would be lost, and nothing says what the columns are. Write "
+                "their names above it, such as user_id,product_id,event_type,timestamp, with the "
                 "same sign between them as between the values."
             )
         kind = self.kind or kind_of(values)

@@ -2,6 +2,7 @@
 or a list, or a report of sums, which is none of these.
 """
 
+import re
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from itertools import permutations
@@ -393,6 +394,29 @@ def _day(written: str, form: str) -> date:
     if form == "iso":
         return date.fromisoformat(written)
     return datetime.strptime(written, form).date()  # noqa: DTZ007 (a day is of no zone)
+
+
+def has_no_header(values: FileValues) -> bool:
+    """Return whether the names of a table are values as those below them, half of them at least,
+    and one of them a number or time that is too long for a name such as the year 2026.
+    """
+    if values.format != "csv":
+        return False
+    columns = [value for value in values.values if value.is_column]
+    alike = [value for value in columns if _is_as_its_cells(values, value)]
+    is_long = any(re.fullmatch(rf"\d{{5,}}|{_TIME}", value.name) for value in alike)
+    return is_long and len(alike) > 1 and len(alike) * 2 >= len(columns)
+
+
+def _is_as_its_cells(values: FileValues, value: Value) -> bool:
+    filled = values.filled(value)
+    return any(
+        re.fullmatch(form, value.name) and 0 < values.matching(value, form) == filled
+        for form in (_NUMBER, _TIME)
+    )
+
+
+_TIME: Final = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*"
 
 
 def is_report_of_sums(values: FileValues) -> bool:

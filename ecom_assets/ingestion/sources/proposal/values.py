@@ -250,6 +250,8 @@ _CODES_THAT_ARE_WORDS: Final = frozenset(
 """Codes of currencies that names have as words, unless they stand in brackets."""
 
 
+_NO_NUMBERS: Final = r"none|\(none\)|\(not set\)"
+"""What stands for no number; it may be a value among texts."""
 _FIRST_COMPUTED: Final = 1_000
 """The place of the first value that is computed, beyond those of all columns."""
 _CODES: Final = frozenset(
@@ -901,8 +903,8 @@ class FileValues:
         counts = self.rows(select(counted, f"({grouped})"))[0] if forms else ()
         read = dict(zip(forms, zip(counts[::2], counts[1::2], strict=True), strict=True))
         most = max((count for count, _ in read.values()), default=0)
-        # A dash is not a number, and no text.
-        filled -= self.matching(value, "[-\u2013\u2014]{1,3}")
+        # A dash is not a number, and no text; nor is what languages write for no value.
+        filled -= self.matching(value, f"(?i)[-\u2013\u2014]{{1,3}}|{_NO_NUMBERS}")
         if not most or most < least_read(filled):
             return []
         if whole == most:

@@ -18,7 +18,10 @@ from ecom_assets.ingestion.sources.proposal.drafts.draft import (
     ONE_PER_ORDER,
     Draft,
 )
-from ecom_assets.ingestion.sources.proposal.event_amounts import amounts_of_some_types
+from ecom_assets.ingestion.sources.proposal.event_amounts import (
+    amounts_of_purchases,
+    amounts_of_some_types,
+)
 from ecom_assets.ingestion.sources.proposal.event_type_words import STANDARD_TYPES
 from ecom_assets.ingestion.sources.proposal.fields import (
     NUMBERS_OF,
@@ -32,7 +35,11 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     numbers_left,
     numbers_of_rows,
 )
-from ecom_assets.ingestion.sources.proposal.hit_codes import are_sums, counts_of_types
+from ecom_assets.ingestion.sources.proposal.hit_codes import (
+    are_sums,
+    counts_of_types,
+    several_events,
+)
 from ecom_assets.ingestion.sources.proposal.parts import can_be_amount
 from ecom_assets.ingestion.sources.proposal.questions import (
     BY_ORDER,
@@ -102,6 +109,8 @@ def ask_for_column(draft: Draft, name: str) -> None:
             "rows: these are sums of events, of which no row says when each was. Export hits, a "
             "row for each event."
         )
+    if name == "event_type":
+        refuse_several_events(draft)
     if name == "event_type" and not choices:
         guess = "purchase" if _has_order_numbers(draft) else STANDARD_TYPES[0]
         draft.ask(name, "what each row is, as no column says it", STANDARD_TYPES, guess)
@@ -117,6 +126,23 @@ def ask_for_column(draft: Draft, name: str) -> None:
         others = tuple(event_type for event_type in STANDARD_TYPES if event_type not in choices)
         choices = (*others, *choices) if _is_log_of_pages(draft, choices) else (*choices, *others)
     draft.ask(name, sentence, choices)
+
+
+def refuse_several_events(draft: Draft) -> None:
+    """Refuse rows that have several events each.
+
+    Raises:
+        DefinitionError: A column lists them, as JSON or by their types.
+    """
+    column = several_events(draft.values)
+    if column is None:
+        return
+    example = shown(draft.values.counts(column, 1)[0][0])
+    raise DefinitionError(
+        f"Each row of the file has several events, which its column {shown(column.name)} lists "
+        f"({example}): a row must be one of them, with its own time. Export a row for each event, "
+        "or JSON in which the list is a list of objects with their times."
+    )
 
 
 def _is_log_of_pages(draft: Draft, choices: Sequence[str]) -> bool:
@@ -300,16 +326,13 @@ def ask_for_amount_of_events(draft: Draft) -> None:
         return
     unreadable = "" if draft.likely_amount else _unreadable(draft, name)
     likely = [value.name for value in amounts_of_some_types(draft.values, draft.found)]
+    likely += [value.name for value in amounts_of_purchases(draft.values, draft.found)]
     likely = [draft.likely_amount, *likely] if draft.likely_amount else likely
     if unreadable or likely:
         others = candidates(draft.values, name, draft.found)
         choices = (*dict.fromkeys([*likely, *others]), NO_AMOUNT)
         sentence = f"the column of the amount, or {NO_AMOUNT}{unreadable}"
-        if draft.likely_amount:
-            sentence += (
-                f"; rows of one order repeat what it is worth, and {draft.likely_amount} seems "
-                "to be what each row is worth"
-            )
+        sentence += f"; {draft.why_likely}" if draft.why_likely else ""
         draft.ask(name, sentence, choices, likely[0] if likely else NO_AMOUNT)
 
 

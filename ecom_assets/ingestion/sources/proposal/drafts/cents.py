@@ -11,10 +11,9 @@ from ecom_assets.ingestion.sources.proposal.drafts.draft import (
     CENTS,
     WHOLE_UNITS,
     Draft,
-    says_cents,
 )
 from ecom_assets.ingestion.sources.proposal.fields import MappingKind, has_decimals, numbers_left
-from ecom_assets.ingestion.sources.proposal.parts import Part, can_be_amount, part_of
+from ecom_assets.ingestion.sources.proposal.parts import Part, can_be_amount, part_of, says_cents
 from ecom_assets.ingestion.sources.proposal.questions import UNITS, quoted, shown
 from ecom_assets.ingestion.sources.proposal.values import TABLE, Value
 

@@ -99,8 +99,6 @@ NO_GOODS_WORDS: Final = (
 WHOLE_UNITS, CENTS, MILLIONTHS = "whole units", "cents", "millionths"
 """The answers what the amounts of a file count."""
 IN_CENTS: Final = "  # in cents"
-CENTS_NAMES: Final = ("cents", "centamount", "centimes", "minor", "pence", "kopeck")
-"""Parts of the names of amounts that count the smallest units of a currency."""
 OTHER_SEPARATOR = {".": ",", ",": "."}
 ONE_PER_ORDER = {"quantity": "1", "item_id": "order"}
 """What stands in a list of orders that has one row per order and no lines."""
@@ -197,11 +195,6 @@ def plain_name(name: str) -> str:
     return bare(without_currency(name)[0])
 
 
-def says_cents(value: Value) -> bool:
-    """Return whether an amount counts, by its name, the smallest units of its currency."""
-    return any(part in bare(value.name) for part in CENTS_NAMES)
-
-
 def file_lines(values: FileValues) -> list[str]:
     """Return the lines that say how a file is split into rows and columns."""
     lines = [] if values.delimiter == "," else [f"delimiter: {quoted(values.delimiter)}"]
@@ -286,7 +279,9 @@ class Draft(ABC):
     times: Value | None = None
     """Of events, the number of pieces of whose price the amount is."""
     likely_amount: str = ""
-    """Of events, what seems to be the amount of a row of an order, which too few orders show."""
+    """Of events, what seems to be the amount of a row, which nothing shows for sure."""
+    why_likely: str = ""
+    """Of events, why that is not taken without a question."""
     amount_of_purchases: Value | None = None
     """Of events, the amount of purchases, where the one that is named so is of other rows."""
     cents: frozenset[Value] = frozenset()
@@ -466,9 +461,12 @@ class Draft(ABC):
             for name in ("payment_amount", "cart_value", UNIT_PRICE, COST)
             if name in self.found
         ]
-        if "currency" in self.found or not amounts or not amounts[0].value.is_column:
+        if "currency" in self.found or not amounts:
             return []
-        counts = self.values.currencies(amounts[0].value)
+        is_column = amounts[0].value.is_column
+        if not is_column and self.kind is not MappingKind.EVENTS:
+            return []
+        counts = self.values.currencies(amounts[0].value) if is_column else {}
         if not counts:
             code = amounts[0].value.currency or self.named_currency
             named = f"  # named {shown(amounts[0].value.name)}"

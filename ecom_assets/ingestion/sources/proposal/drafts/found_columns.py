@@ -21,9 +21,16 @@ from ecom_assets.ingestion.sources.proposal.drafts.draft import (
     Draft,
     has_word,
     plain_name,
-    says_cents,
 )
-from ecom_assets.ingestion.sources.proposal.event_amounts import amount_of_purchases, amount_of_rows
+from ecom_assets.ingestion.sources.proposal.event_amounts import (
+    amount_of_purchases,
+    amount_of_rows,
+    amounts_of_purchases,
+    currency_of_amount,
+    is_purchase,
+    order_of_purchases,
+    price_of_pieces,
+)
 from ecom_assets.ingestion.sources.proposal.event_type_words import known_event_type
 from ecom_assets.ingestion.sources.proposal.fields import (
     MOST_EVENT_TYPES,
@@ -49,6 +56,7 @@ from ecom_assets.ingestion.sources.proposal.parts import (
     is_in_stock,
     is_rate_of_currency,
     part_of,
+    says_cents,
 )
 from ecom_assets.ingestion.sources.proposal.questions import MOST_STATES, shown
 from ecom_assets.ingestion.sources.proposal.row_kinds import goes_with_lines, row_kinds, says_kind
@@ -92,6 +100,8 @@ OF_NAMES: Final = (
     *("event", "ereignis", "evenement", "action", "aktion", "accion", "azione"),
 )
 """How words in the names of columns begin that have names of codes."""
+MOST_WORDS: Final = 3
+"""Words for currencies that a note names."""
 NO_TYPES: Final = frozenset({"event", "events", "hit", "record"})
 """What all rows are, whatever happened in them."""
 _IDS_OF_ITEMS: Final = (
@@ -507,6 +517,10 @@ def find_amount_of_rows(draft: Draft) -> None:
         draft.likely_amount = Product(match.value, times).text if times else match.value.name
         del draft.found["cart_value"]
         found = likely if said == draft.likely_amount else None
+        draft.why_likely = (
+            "rows of one order repeat what it is worth, and "
+            f"{draft.likely_amount} seems to be what each row is worth"
+        )
     if found is not None:
         draft.found["cart_value"], draft.times = found
     elif not said and (of_purchases := amount_of_purchases(draft.values, draft.found)):
@@ -515,6 +529,81 @@ def find_amount_of_rows(draft: Draft) -> None:
         draft.notes.append(
             f"{of_purchases.name} is what purchases are worth: none of them has {named}"
         )
+    elif not draft.likely_amount and not _leave_amount_that_no_purchase_has(draft, said):
+        _find_amount_of_pieces(draft, said)
+
+
+def _find_amount_of_pieces(draft: Draft, said: str) -> None:
+    """Leave it to be asked whether the amount is a price times the number of pieces, and take it
+    where that is answered.
+    """
+    of_pieces = price_of_pieces(draft.values, draft.found)
+    if of_pieces is None:
+        return
+    price, count = of_pieces
+    text = Product(price, count).text
+    if said == text:
+        why = f"as answered: {text}"
+        draft.found["cart_value"] = FoundField("cart_value", price, why)
+        draft.times = count
+        return
+    draft.found.pop("cart_value", None)
+    draft.likely_amount = text
+    one, many = (
+        f"{draft.values.number_sql(price)}{times}"
+        for times in ("", f" * {draft.values.number_sql(count)}")
+    )
+    types = draft.found.get("event_type")
+    rows = (types and is_purchase(draft.values, types.value)) or "true"
+    of_rows = "all rows" if rows == "true" else "purchases"
+    sums = [
+        formats.amount(draft.values.scalar(f"coalesce(sum({sql}) FILTER ({rows}), 0)"))
+        for sql in (many, one)
+    ]
+    draft.why_likely = (
+        f"{price.name} may be of one piece, and some rows have several: of {of_rows}, {text} come "
+        f"to {sums[0]}, {price.name} alone to {sums[1]}"
+    )
+
+
+def _leave_amount_that_no_purchase_has(draft: Draft, said: str) -> bool:
+    """Leave the amount to be asked for where no purchase has the one that is named so, but all
+    have others; return whether that is so.
+    """
+    others = [] if said else amounts_of_purchases(draft.values, draft.found)
+    if not others or "cart_value" not in draft.found:
+        return False
+    draft.likely_amount = others[0].name
+    named = draft.found.pop("cart_value").value.name
+    draft.why_likely = f"no purchase has {named}"
+    return True
+
+
+def find_currency_of_events(draft: Draft) -> None:
+    """Take where events say the currency of their amount, and note what is there in place of codes
+    such as `EUR`.
+    """
+    named = draft.found.get("cart_value")
+    amount = draft.amount_of_purchases or (named.value if named else None)
+    if amount is None:
+        return
+    currency = currency_of_amount(draft.values, draft.found, amount)
+    if currency is None:
+        return
+    draft.found["currency"] = currency
+    words = [word for word, _ in draft.values.counts(currency.value, MOST_STATES)]
+    others = [word for word in words if word.upper() not in HEADER_CURRENCIES]
+    if others and len(words) > 1:
+        draft.notes.append(
+            f"{shown(currency.value.name)} says {', '.join(map(shown, others[:MOST_WORDS]))} in "
+            "place of a code such as EUR: each is taken for a currency of its own; write codes"
+        )
+
+
+def find_order_of_events(draft: Draft) -> None:
+    """Take the number of the order that purchases name, where no usual name of events has it."""
+    if (order := order_of_purchases(draft.values, draft.found)) is not None:
+        draft.found["order_ids"] = order
 
 
 def _may_refine(draft: Draft, value: Value, coarse: Value) -> bool:

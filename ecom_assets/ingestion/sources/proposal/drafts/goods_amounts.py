@@ -21,7 +21,6 @@ from ecom_assets.ingestion.sources.proposal.drafts.draft import (
     Draft,
     has_word,
     plain_name,
-    says_cents,
 )
 from ecom_assets.ingestion.sources.proposal.fields import (
     ORDER_TOTAL,
@@ -46,6 +45,7 @@ from ecom_assets.ingestion.sources.proposal.parts import (
     is_total,
     part_of,
     readings,
+    says_cents,
 )
 from ecom_assets.ingestion.sources.proposal.questions import AMOUNT_OF, PARTS, UNITS, quoted, shown
 from ecom_assets.ingestion.sources.proposal.rows import OrderRows

@@ -21,10 +21,12 @@ from ecom_assets.ingestion.sources.proposal.drafts.found_columns import (
     find_amount_of_rows,
     find_converted_amount,
     find_currency,
+    find_currency_of_events,
     find_finer_type,
     find_item_of_lines,
     find_kinds_of_rows,
     find_order_number,
+    find_order_of_events,
     find_paid_back,
     find_person,
     find_pieces,
@@ -89,6 +91,8 @@ class RowDraft(Draft):
         if self.kind is MappingKind.EVENTS:
             find_visitor(self)
             find_amount_of_rows(self)
+            find_currency_of_events(self)
+            find_order_of_events(self)
         if self.kind is MappingKind.ORDERS:
             if "status" not in columns and (status := column_of_states(self.values, self.found)):
                 self.found["status"] = status

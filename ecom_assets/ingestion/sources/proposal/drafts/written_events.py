@@ -1,6 +1,6 @@
 """The lines about events: their types, campaigns, weights and further members."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from ecom_assets.behaviour.funnels.definition import FIVE_STEPS
@@ -28,7 +28,7 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     quoted,
     shown,
 )
-from ecom_assets.ingestion.sources.proposal.values import TABLE
+from ecom_assets.ingestion.sources.proposal.values import TABLE, Value
 from ecom_assets.ingestion.sources.proposal.visit_sources import campaign_lines
 
 STAYS: Final = "as it is"
@@ -60,18 +60,29 @@ OF_PERSONS: Final = frozenset({"event_id", "session_id", "user_id", "anonymous_i
 
 def note_test_events(draft: Draft) -> None:
     """Note that some events are of a shop that is being tested, by a column that says where each
-    took place, such as `environment`: they count as others.
+    took place, such as `environment`, or are left out by their source: they count as others.
     """
     for value in draft.values.values:
-        words = _WHERE_TESTED.get(bare(value.last_name))
-        if words is None:
-            continue
-        tests = sum(n for name, n in draft.values.counts(value) if name.casefold() in words)
+        name = bare(value.last_name)
+        tests = _rows_with(draft, value, _WHERE_TESTED.get(name, frozenset()))
         if 0 < tests < draft.values.row_count:
             draft.notes.append(
                 f"{shown(value.name)} says that {formats.counted(tests, 'row')} of tests: they "
                 "count as others; leave them out of the file"
             )
+        filled, others = draft.values.filled(value), _rows_with(draft, value, NO)
+        if name in _WHAT_IS_EXCLUDED and 0 < others < filled:
+            draft.notes.append(
+                f"{shown(value.name)} marks {formats.counted(filled - others, 'row')} that the "
+                "source does not count: here they count as others; leave them out of the file"
+            )
+
+
+def _rows_with(draft: Draft, value: Value, words: Collection[str]) -> int:
+    """Return how many rows have one of some words, which are in small letters."""
+    if not words:
+        return 0
+    return sum(count for name, count in draft.values.counts(value) if name.casefold() in words)
 
 
 _TESTS: Final = frozenset(
@@ -81,8 +92,13 @@ _WHERE_TESTED: Final[Mapping[str, frozenset[str]]] = {
     **dict.fromkeys(("environment", "env", "stage", "mode"), _TESTS),
     **dict.fromkeys(("istest", "test", "testmode", "sandbox", "istestevent"), YES),
     "livemode": NO,
+    "traffictype": frozenset({"internal", "developer"}),
 }
 """Names of columns that say where events took place, and what tests are called there."""
+_WHAT_IS_EXCLUDED: Final = frozenset(
+    {"excludehit", "excluded", "isexcluded", "exclude", "isbot", "isrobot", "bot", "isinternal"}
+)
+"""Names of columns that say, by anything but a no, that an event does not count."""
 
 
 def event_type_lines(draft: Draft) -> list[str]:

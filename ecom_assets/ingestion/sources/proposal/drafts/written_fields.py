@@ -203,7 +203,8 @@ def _amount(draft: Draft, name: str, value: Value) -> str:
     """Return the line of an amount that is more than its column; else empty."""
     if name == "payment_amount" and (line := _amount_of_kinds(draft, value)):
         return line
-    if hundredth := hundredth_of(draft, value, is_of_goods=name == "payment_amount"):
+    times = draft.times if name == "cart_value" else None
+    if hundredth := hundredth_of(draft, value, times, is_of_goods=name == "payment_amount"):
         of_kinds = name == "payment_amount"
         return hundredth_of_kinds(draft, hundredth) if of_kinds else f"  {name}: {hundredth}"
     if name == "cart_value":
@@ -221,13 +222,19 @@ def _amount(draft: Draft, name: str, value: Value) -> str:
 
 def _amount_of_event(draft: Draft, value: Value) -> str:
     """Return the line of an amount of events that is more than its column; else empty."""
-    column = quoted(value.path[0])
-    if draft.amount_of_purchases:
-        of_purchases = quoted(draft.amount_of_purchases.path[0])
-        return f"  cart_value: {{first_of: [{of_purchases}, {column}], optional: true}}"
-    if draft.times:
-        times = quoted(draft.times.path[0])
-        return f"  cart_value: {{column: {column}, times: {times}, optional: true}}"
+    column, of_purchases, times = quoted(value.path[0]), draft.amount_of_purchases, draft.times
+    if of_purchases and not (of_purchases.is_column and value.is_column):
+        sql = quoted(f"coalesce({of_purchases.sql}, {value.sql})")
+        return f"  cart_value: {{expression: {sql}, optional: true}}"
+    if of_purchases:
+        names = f"{quoted(of_purchases.path[0])}, {column}"
+        return f"  cart_value: {{first_of: [{names}], optional: true}}"
+    if times and not (times.is_column and value.is_column):
+        sql = quoted(f"({value.sql})::DECIMAL(30, 4) * ({times.sql})::DECIMAL(30, 4)")
+        return f"  cart_value: {{expression: {sql}, optional: true}}"
+    if times:
+        options = ", ".join([f"times: {quoted(times.path[0])}", *in_cents(draft, value)])
+        return f"  cart_value: {{column: {column}, {options}, optional: true}}"
     return ""
 
 
