@@ -9,6 +9,7 @@ import sys
 import threading
 from typing import NoReturn
 
+from ecom_assets.core.dataclass_methods import share_methods
 from ecom_assets.core.gc_tuning import collect_rarely
 from ecom_assets.core.ibis_compilers import import_when_used
 from ecom_assets.core.settings.home import keep_private
@@ -26,6 +27,7 @@ def command() -> None:
     """Run the command line."""
     keep_private()
     collect_rarely()  # before large libraries are imported, which creates many objects too
+    share_methods()
     import_when_used()
     from ecom_assets.cli.app import run  # noqa: PLC0415 (Typer is loaded for commands only)
 

@@ -12,6 +12,7 @@ import threading
 import time
 from typing import Final
 
+from ecom_assets.core.dataclass_methods import share_methods
 from ecom_assets.core.gc_tuning import collect_rarely
 
 LOOK_EVERY_S: Final = 1.0
@@ -23,6 +24,7 @@ def main() -> None:
     parent, module, *arguments = sys.argv[1:]
     threading.Thread(target=_end_with, args=(int(parent),), daemon=True).start()
     collect_rarely()  # each of them imports Dagster
+    share_methods()
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
