@@ -25,6 +25,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -99,6 +100,8 @@ class WithoutConstants(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         """Return the values of the source by name."""
+        if isinstance(self._source, EnvSettingsSource) and not self._source.env_vars:
+            return {}  # such as without an .env file: not asked for each of 240 settings
         return settings_among(self._source())
 
 
