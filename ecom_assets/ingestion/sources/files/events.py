@@ -25,7 +25,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.computed import computed
 from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import ONE_DAY, Days
-from ecom_assets.core.tables.portable import dialect_of, fetched, no_rows, union_all
+from ecom_assets.core.tables.portable import dialect_of, fetched, union_all
 from ecom_assets.core.warehouse.local import temporary
 from ecom_assets.core.warehouse.sql_text import day_in_zone, select
 from ecom_assets.ingestion.sources.files.currency import Currencies
@@ -144,13 +144,16 @@ def _with_visitors_of_all(
     events: ir.Table,
     merged: ir.Table,
     rule: IdentityRule,
+    columns: Sequence[str],
     *,
     names_step: bool,
-    unlinked: ir.Table | None = None,
 ) -> ir.Table:
-    """Return clean events with their visitors; see `with_visitors_of_all`."""
-    rows = with_visitors_of_all(events, merged, rule, names_step=names_step, unlinked=unlinked)
-    return rows.rename(sent_by="stated_sender") if "stated_sender" in rows.columns else rows
+    return _columns_of(with_visitors_of_all(events, merged, rule, names_step=names_step), columns)
+
+
+def _columns_of(rows: ir.Table, columns: Sequence[str]) -> ir.Table:
+    rows = rows.rename(sent_by="stated_sender") if "stated_sender" in rows.columns else rows
+    return rows.select(*columns)
 
 
 @dataclass(frozen=True)
@@ -273,9 +276,7 @@ class FileEvents:
                 return ordinary
             special = self._special(self.row_check, self.checked)
             return union_all(ordinary, special.select(*ordinary.columns))
-        events = self._of_robots(self._unique())
-        if self._has_few_rows:
-            events = self._as_temporary(EVENTS, events)
+        events = self._with_robots(self._unique())
         columns = [
             name for name in CleanEvents.columns if name in (*events.columns, *clean.OF_IDENTITY)
         ]
@@ -285,11 +286,16 @@ class FileEvents:
             columns = [name for name in columns if name != "sent_by"]
         return self._with_visitors(events, columns)
 
-    def _of_robots(self, unique: ir.Table) -> ir.Table:
+    def _with_robots(self, unique: ir.Table) -> ir.Table:
         """Return unique copies as clean events, which say whether they are of a robot."""
-        if self._robots == []:
-            return computed(_as_clean_events, {"copies": unique})
-        return clean.as_clean_events(unique, self._robots)
+        if not self._has_few_rows:
+            return clean.as_clean_events(unique, self._robots)
+        events = (
+            computed(_as_clean_events, {"copies": unique})
+            if self._robots == []
+            else clean.as_clean_events(unique, self._robots)
+        )
+        return self._as_temporary(EVENTS, events)
 
     @cached_property
     def _robots(self) -> list[str] | None:
@@ -304,12 +310,12 @@ class FileEvents:
 
     def _unique(self) -> ir.Table:
         """Return the clean rows without surplus copies."""
-        copies = self._copies
-        if self._repeated is self._no_events:
+        copies, repeated, duplicates = self._copies, self._repeated, self._duplicates
+        if repeated is None or duplicates is None:
             return copies
-        if not fetched(self.con, self._duplicates.select("event_id").limit(1)):
+        if not fetched(self.con, duplicates.select("event_id").limit(1)):
             return copies
-        return clean.unique_copies(copies, self._duplicates, self._repeated)
+        return clean.unique_copies(copies, duplicates, repeated)
 
     def _with_visitors(self, events: ir.Table, columns: Sequence[str]) -> ir.Table:
         """Return columns of clean events with their visitors; without links if each has a user."""
@@ -328,18 +334,22 @@ class FileEvents:
             )  # all may join: no public key sent any of them
         merged = self._merged(events) if rule.joins_aliases else events
         unlinked = self._unlinked(events) if rule.has_links and self._may_hold_erased else None
-        asked = {
-            "events": events,
-            "merged": merged,
-            "rule": rule,
-            "names_step": self.names_step,
-        }
-        rows = (
-            computed(_with_visitors_of_all, asked)
-            if unlinked is None
-            else _with_visitors_of_all(**asked, unlinked=unlinked)
-        )
-        rows = rows.select(*columns)
+        if unlinked is None and self._has_few_rows:
+            asked = {
+                "events": events,
+                "merged": merged,
+                "rule": rule,
+                "columns": columns,
+                "names_step": self.names_step,
+            }
+            rows = computed(_with_visitors_of_all, asked)
+        else:
+            rows = _columns_of(
+                with_visitors_of_all(
+                    events, merged, rule, names_step=self.names_step, unlinked=unlinked
+                ),
+                columns,
+            )
         # Questions read events several times, and finding their visitors by links takes longer than
         # most questions.
         if not (rule.has_links or self._has_few_rows):
@@ -496,7 +506,7 @@ class FileEvents:
     @property
     def _surplus(self) -> int:
         """The number of surplus copies."""
-        if self._repeated is self._no_events:
+        if self._duplicates is None:
             return 0
         surplus = self._duplicates.agg(count=lambda t: t.surplus_count.sum().fill_null(0))
         ((count,),) = fetched(self.con, surplus)
@@ -546,33 +556,31 @@ class FileEvents:
         return copies if has_said else copies.drop("properties")
 
     @cached_property
-    def _repeated(self) -> ir.Table:
+    def _repeated(self) -> ir.Table | None:
         """Return the clean rows whose id may repeat, with all columns,
-        which decide which copy of an event stays.
+        which decide which copy of an event stays; None where none may.
         """
         if self.columns == ALL_COLUMNS:
             may_repeat = computed(_one_that_may_repeat, {"copies": self._with_orders})
-            return self._copies if fetched(self.con, may_repeat) else self._no_events
+            return self._copies if fetched(self.con, may_repeat) else None
         received = self.received()
         ids = clean.ids_that_may_repeat(self._copies).select("event_id")
         sold = received.filter(received.event_type == "purchase")
         of_orders = ids_of_repeated_orders(self._accepted(sold))
         ids = union_all(ids, of_orders).distinct()
         if not fetched(self.con, ids.limit(1)):
-            return self._no_events
+            return None
         rows = self._accepted(received.semi_join(ids, "event_id"))
         return self._as_temporary(REPEATED_ROWS, rows.select(*ALL_COLUMNS))
-
-    @cached_property
-    def _no_events(self) -> ir.Table:
-        return no_rows(RawEvents, self._classified).select(*ALL_COLUMNS)
 
     def _accepted(self, received: ir.Table) -> ir.Table:
         return clean.accepted(clean.classify(received, self.rule, self._days), self.rule)
 
     @cached_property
-    def _duplicates(self) -> ir.Table:
-        """Return the rows of `DuplicateEvents`."""
+    def _duplicates(self) -> ir.Table | None:
+        """Return the rows of `DuplicateEvents`; None where no id may repeat."""
+        if self._repeated is None:
+            return None
         return self._as_temporary(DUPLICATES, clean.repeated_ids(self._repeated, self.rule))
 
     def _as_temporary(self, name: str, rows: ir.Table) -> ir.Table:
