@@ -155,7 +155,6 @@ def all_said(line_type: Any) -> list[str]:
     other = dataclasses.replace(line, **dict.fromkeys(line.__dataclass_fields__, "else"))
     quantity = next(iter(line.__dataclass_fields__), "none")
     child = type("Child", (line_type,), {})
-    child: Any = type("Child", (line_type,), {})
     asked: list[Callable[[], Any]] = [
         lambda: line,
         lambda: (line == same, line == other, line != other, line == "o1"),

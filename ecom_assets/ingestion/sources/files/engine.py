@@ -4,14 +4,12 @@ from ecom_assets.core.settings.memory import limit_of_run
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.warehouse.local import DuckDB, adopted, plain_connection
 from ecom_assets.core.warehouse.statements import STATEMENTS
-from ecom_assets.core.warehouse.table_statements import TABLE_STATEMENTS
 
 
 def engine_of_files(settings: Settings) -> DuckDB:
     """Open an engine of its own, within the memory of a run; its statements are kept in the home
-    of the installation, if there is one, and those that are of no question in the user's file.
+    of the installation, if there is one.
     """
     if settings.home.is_dir():
         STATEMENTS.keep_in(settings.home / "statements.sqlite")
-    TABLE_STATEMENTS.keep_statements(is_on=settings.cache == "on")
     return adopted(plain_connection(limit_of_run(settings)))

@@ -28,6 +28,7 @@ from ecom_assets.core.tables.days import ONE_DAY, Days
 from ecom_assets.core.tables.portable import dialect_of, fetched, union_all
 from ecom_assets.core.warehouse.local import temporary
 from ecom_assets.core.warehouse.sql_text import day_in_zone, select
+from ecom_assets.core.warehouse.table_statements import TABLE_STATEMENTS
 from ecom_assets.ingestion.sources.files.currency import Currencies
 from ecom_assets.ingestion.sources.files.engine import engine_of_files
 from ecom_assets.ingestion.sources.files.kept_checks import KeptChecks
@@ -519,6 +520,7 @@ class FileEvents:
         """
         # Kept, because parsing texts is expensive: they are read once for the answer, for its
         # copies and for `rows`.
+        TABLE_STATEMENTS.keep_statements(is_on=self.settings.cache == "on")
         asked = {
             "received": self.received(),
             "rule": self.rule,
