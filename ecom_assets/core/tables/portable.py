@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from secrets import token_hex
 from typing import Any, ClassVar, Final, TypeAlias, TypeGuard
 from weakref import WeakKeyDictionary
@@ -333,11 +334,17 @@ def schema_of(contract: Contract) -> ibis.Schema:
     if schema is None:
         schema = _schemas[contract] = ibis.schema(
             {
-                name: dt.dtype(column.type).copy(nullable=column.nullable)
+                name: _type_of(column.type, nullable=column.nullable)
                 for name, column in contract.columns.items()
             }
         )
     return schema
+
+
+@cache
+def _type_of(name: str, *, nullable: bool) -> dt.DataType:
+    """Return the type of a name, of which few are; Ibis parses each name again."""
+    return dt.dtype(name).copy(nullable=nullable)
 
 
 def no_rows(contract: Contract, beside: ir.Table) -> ir.Table:
@@ -464,7 +471,7 @@ def columns_to_loosen(contract: Contract, result: ibis.Schema) -> list[str]:
 
 def kind_of(dtype: dt.DataType) -> dt.DataType:
     """Return a type in its nullable form, so that types compare regardless of nullability."""
-    return dtype.copy(nullable=True)
+    return dtype if dtype.nullable else dtype.copy(nullable=True)
 
 
 def nullable_schema(schema: ibis.Schema) -> ibis.Schema:

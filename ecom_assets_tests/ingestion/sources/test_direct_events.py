@@ -157,8 +157,11 @@ def test_they_are_those_of_the_full_cleaning_by_any_rule(
             ]
         with patch.object(file_events, "MOST_ROWS", 0):
             full = answered(Path(made), CleanEvents.columns, columns, settings)
+            with patch.object(file_events, "FEW_ROWS", -1):
+                of_many = answered(Path(made), CleanEvents.columns, columns, settings)
     assert not full[2]
     assert straight[0] == straight[1], "by the check that was kept"
+    assert full == of_many, "whether few rows are stored after each step"
     common = straight[0][0][0].keys() & full[0][0].keys() if full[0] else set()
     assert straight[0][1] == full[1]
     assert cut(straight[0][0], common) == cut(full[0], common)

@@ -21,12 +21,11 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import IO, Final, NamedTuple, cast
+from typing import IO, TYPE_CHECKING, Final, NamedTuple, cast
 
 import duckdb
 import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
 from isal import igzip
 
 from ecom_assets.core.errors import SourceError
@@ -56,6 +55,9 @@ from ecom_assets.ingestion.sources.files.text_blocks import (
     is_utf_8,
     lines_of,
 )
+
+if TYPE_CHECKING:
+    from pyarrow.parquet import ParquetWriter
 
 
 @dataclass(frozen=True)
@@ -413,10 +415,12 @@ def _sound_copy(file: InputFile, layout: Layout) -> tuple[SoundCopy, bool]:
         str(copies_folder() / f"{name}.txt"),
         str(copies_folder() / f"{name}.parquet"),
     )
+    from pyarrow.parquet import ParquetWriter  # noqa: PLC0415 (only damaged files need it)
+
     sound_count = damaged_count = damaged_bytes = 0
     with ExitStack() as stack:
         sound = stack.enter_context(_writable(sound_path, is_gzip=file.is_gzip))
-        damaged = _DamagedLines(stack.enter_context(pq.ParquetWriter(damaged_path, _LINES)))
+        damaged = _DamagedLines(stack.enter_context(ParquetWriter(damaged_path, _LINES)))
         if layout.format == "csv" and not layout.shape:
             sound.write(_header(layout))
         for record in (
@@ -577,7 +581,7 @@ def _header(layout: Layout) -> bytes:
 class _DamagedLines:
     """A writer of lines in batches, limited by number and size."""
 
-    def __init__(self, writer: pq.ParquetWriter) -> None:
+    def __init__(self, writer: "ParquetWriter") -> None:
         self._writer = writer
         self._lines: list[str] = []
         self._size = 0

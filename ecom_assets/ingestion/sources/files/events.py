@@ -5,15 +5,15 @@ without set-up.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial, reduce
+from hashlib import blake2b
 from operator import or_
-from secrets import token_hex
 
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.behaviour.events import clean
 from ecom_assets.behaviour.events.clean import CleaningRule
-from ecom_assets.behaviour.events.contracts import CleanEvents, DuplicateEvents, RawEvents
+from ecom_assets.behaviour.events.contracts import CleanEvents, RawEvents
 from ecom_assets.behaviour.events.robots import is_robot
 from ecom_assets.behaviour.events.same_order import ids_of_repeated_orders
 from ecom_assets.behaviour.identity import links
@@ -22,11 +22,13 @@ from ecom_assets.behaviour.identity.visitors import with_own_visitors, with_visi
 from ecom_assets.behaviour.questions.source import identity_rule
 from ecom_assets.core.errors import SourceError, UsageError
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.computed import computed
 from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.days import ONE_DAY, Days
-from ecom_assets.core.tables.portable import dialect_of, fetched, no_rows, stored, union_all
+from ecom_assets.core.tables.portable import dialect_of, fetched, union_all
 from ecom_assets.core.warehouse.local import temporary
 from ecom_assets.core.warehouse.sql_text import day_in_zone, select
+from ecom_assets.core.warehouse.table_statements import TABLE_STATEMENTS
 from ecom_assets.ingestion.sources.files.currency import Currencies
 from ecom_assets.ingestion.sources.files.engine import engine_of_files
 from ecom_assets.ingestion.sources.files.kept_checks import KeptChecks
@@ -101,6 +103,58 @@ MADE_OF = {
 }
 """The columns that a question may name by another name, or that are made of another."""
 REPEATED_ROWS = "file_repeated"
+EVENTS = "file_events"
+OF_VISITORS = "events_of_visitors"
+NAME_BYTES = 8
+FEW_ROWS = 100_000
+"""As many rows are stored after each step: to plan a statement that has the steps before in it
+takes the engine longer than to read them again.
+"""
+
+
+def _classified_rows(
+    received: ir.Table, rule: CleaningRule, days: Days, columns: Sequence[str]
+) -> ir.Table:
+    """Return columns of received rows, with the reason if one is rejected, and whether its amount
+    could not be read.
+    """
+    rows = clean.classify(received, rule, days)
+    rows = rows.mutate(has_unread_amount=clean.has_unread_amount(rows, rule))
+    return rows.select(*columns, "reject_reason", "has_unread_amount")
+
+
+def _accepted(classified: ir.Table, rule: CleaningRule) -> ir.Table:
+    return clean.accepted(classified.drop("has_unread_amount"), rule)
+
+
+def _one_that_may_repeat(copies: ir.Table) -> ir.Table:
+    return clean.ids_that_may_repeat(copies).limit(1).select("event_id")
+
+
+def _robots_among(copies: ir.Table) -> ir.Table:
+    agents = copies.select("user_agent").distinct()
+    return agents.filter(is_robot(agents.user_agent)).limit(MOST_ROBOTS + 1)
+
+
+def _as_clean_events(copies: ir.Table) -> ir.Table:
+    """Return unique copies, none of them of a robot."""
+    return clean.as_clean_events(copies, [])
+
+
+def _with_visitors_of_all(
+    events: ir.Table,
+    merged: ir.Table,
+    rule: IdentityRule,
+    columns: Sequence[str],
+    *,
+    names_step: bool,
+) -> ir.Table:
+    return _columns_of(with_visitors_of_all(events, merged, rule, names_step=names_step), columns)
+
+
+def _columns_of(rows: ir.Table, columns: Sequence[str]) -> ir.Table:
+    rows = rows.rename(sent_by="stated_sender") if "stated_sender" in rows.columns else rows
+    return rows.select(*columns)
 
 
 @dataclass(frozen=True)
@@ -223,7 +277,7 @@ class FileEvents:
                 return ordinary
             special = self._special(self.row_check, self.checked)
             return union_all(ordinary, special.select(*ordinary.columns))
-        events = clean.as_clean_events(self._unique(), self._robots)
+        events = self._with_robots(self._unique())
         columns = [
             name for name in CleanEvents.columns if name in (*events.columns, *clean.OF_IDENTITY)
         ]
@@ -233,6 +287,17 @@ class FileEvents:
             columns = [name for name in columns if name != "sent_by"]
         return self._with_visitors(events, columns)
 
+    def _with_robots(self, unique: ir.Table) -> ir.Table:
+        """Return unique copies as clean events, which say whether they are of a robot."""
+        if not self._has_few_rows:
+            return clean.as_clean_events(unique, self._robots)
+        events = (
+            computed(_as_clean_events, {"copies": unique})
+            if self._robots == []
+            else clean.as_clean_events(unique, self._robots)
+        )
+        return self._as_temporary(EVENTS, events)
+
     @cached_property
     def _robots(self) -> list[str] | None:
         """The user agents of robots; None if user agents are not read,
@@ -240,17 +305,18 @@ class FileEvents:
         """
         if "user_agent" not in self.columns:
             return None
-        agents = self._copies.select("user_agent").distinct()
-        robots = agents.filter(is_robot(agents.user_agent)).limit(MOST_ROBOTS + 1)
+        robots = computed(_robots_among, {"copies": self._copies.select("user_agent")})
         listed = sorted(row[0] for row in fetched(self.con, robots))
         return listed if len(listed) <= MOST_ROBOTS else None
 
     def _unique(self) -> ir.Table:
         """Return the clean rows without surplus copies."""
-        copies = self._copies
-        if not fetched(self.con, self._duplicates.select("event_id").limit(1)):
+        copies, repeated, duplicates = self._copies, self._repeated, self._duplicates
+        if repeated is None or duplicates is None:
             return copies
-        return clean.unique_copies(copies, self._duplicates, self._repeated)
+        if not fetched(self.con, duplicates.select("event_id").limit(1)):
+            return copies
+        return clean.unique_copies(copies, duplicates, repeated)
 
     def _with_visitors(self, events: ir.Table, columns: Sequence[str]) -> ir.Table:
         """Return columns of clean events with their visitors; without links if each has a user."""
@@ -269,16 +335,31 @@ class FileEvents:
             )  # all may join: no public key sent any of them
         merged = self._merged(events) if rule.joins_aliases else events
         unlinked = self._unlinked(events) if rule.has_links and self._may_hold_erased else None
-        rows = with_visitors_of_all(
-            events, merged, rule, names_step=self.names_step, unlinked=unlinked
-        )
-        rows = rows.rename(sent_by="stated_sender") if "stated_sender" in rows.columns else rows
-        rows = rows.select(*columns)
+        if unlinked is None and self._has_few_rows:
+            asked = {
+                "events": events,
+                "merged": merged,
+                "rule": rule,
+                "columns": columns,
+                "names_step": self.names_step,
+            }
+            rows = computed(_with_visitors_of_all, asked)
+        else:
+            rows = _columns_of(
+                with_visitors_of_all(
+                    events, merged, rule, names_step=self.names_step, unlinked=unlinked
+                ),
+                columns,
+            )
         # Questions read events several times, and finding their visitors by links takes longer than
         # most questions.
-        return (
-            stored(self.con, f"events_of_visitors_{token_hex(4)}", rows) if rule.has_links else rows
-        )
+        if not (rule.has_links or self._has_few_rows):
+            return rows
+        # Of the same name in each process, so that statements that read it are kept, and of another
+        # one for other visitors or columns.
+        said = repr((rule, columns, self.names_step)).encode()
+        digest = blake2b(said, digest_size=NAME_BYTES).hexdigest()
+        return self._as_temporary(f"{OF_VISITORS}_{digest}", rows)
 
     @cached_property
     def _may_hold_erased(self) -> bool:
@@ -409,26 +490,27 @@ class FileEvents:
                 notes=notes_of(self.files, f"({self.files.received_sql()})"),
             )
         rows = self._classified
-        counts = dict(fetched(self.con, rows.group_by("reject_reason").agg(row_count=rows.count())))
-        rejected = {reason: count for reason, count in counts.items() if reason}
-        ((surplus,),) = fetched(
-            self.con, self._duplicates.agg(count=lambda t: t.surplus_count.sum().fill_null(0))
+        by_reason = rows.group_by("reject_reason").agg(
+            row_count=rows.count(), unread_count=rows.has_unread_amount.ifelse(1, 0).sum()
         )
-        unread = {"cart_value": self._unread_amounts}
+        counts = {reason: (count, unread) for reason, count, unread in fetched(self.con, by_reason)}
+        rejected = {reason: count for reason, (count, _) in counts.items() if reason}
+        _, unread_amounts = counts.get(None, (0, 0))  # of clean rows, which have no reason
         return FileRowCounts(
-            sum(counts.values()),
-            rejected | {DUPLICATE: int(surplus)},
-            unread,
+            sum(count for count, _ in counts.values()),
+            rejected | {DUPLICATE: self._surplus},
+            {"cart_value": int(unread_amounts or 0)},
             self.files.malformed_bytes,
             notes_of(self.files, ROWS),
         )
 
-    @cached_property
-    def _unread_amounts(self) -> int:
-        """The number of clean rows that came with an amount that is not known."""
-        rows = self._classified
-        is_unread = rows.reject_reason.isnull() & rows.has_unread_amount
-        ((count,),) = fetched(self.con, rows.agg(count=is_unread.ifelse(1, 0).sum().fill_null(0)))
+    @property
+    def _surplus(self) -> int:
+        """The number of surplus copies."""
+        if self._duplicates is None:
+            return 0
+        surplus = self._duplicates.agg(count=lambda t: t.surplus_count.sum().fill_null(0))
+        ((count,),) = fetched(self.con, surplus)
         return int(count)
 
     @cached_property
@@ -438,52 +520,70 @@ class FileEvents:
         """
         # Kept, because parsing texts is expensive: they are read once for the answer, for its
         # copies and for `rows`.
-        rows = self.classified()
-        rows = rows.mutate(has_unread_amount=clean.has_unread_amount(rows, self.rule))
-        return self._as_temporary(
-            ROWS, rows.select(*self.columns, "reject_reason", "has_unread_amount")
-        )
+        TABLE_STATEMENTS.keep_statements(is_on=self.settings.cache == "on")
+        asked = {
+            "received": self.received(),
+            "rule": self.rule,
+            "days": self._days,
+            "columns": self.columns,
+        }
+        return self._as_temporary(ROWS, computed(_classified_rows, asked))
+
+    @cached_property
+    def _has_few_rows(self) -> bool:
+        """Whether there are so few rows that each step of their cleaning is stored."""
+        if self.checked is not None:  # they are read from the files by each query
+            return False
+        ((row_count,),) = fetched(self.con, self._classified.agg(row_count=lambda t: t.count()))
+        return bool(row_count <= FEW_ROWS)
 
     @cached_property
     def _copies(self) -> ir.Table:
         """Return the clean rows, including surplus copies."""
         rows = self._classified
-        # A view, because the engine would store what a query names twice, with all its columns.
-        copies = clean.accepted(rows.drop("has_unread_amount"), self.rule)
-        return temporary(self.con, COPIES, self.con.compile(copies), "VIEW")
+        copies = computed(_accepted, {"classified": rows, "rule": self.rule})
+        # Of many rows a view, because the engine would store what a query names twice, with all its
+        # columns.
+        kind = "TABLE" if self._has_few_rows else "VIEW"
+        return temporary(self.con, COPIES, self.con.compile(copies), kind)
+
+    @property
+    def _with_orders(self) -> ir.Table:
+        """The clean rows, without their properties if no purchase has any: to plan what orders they
+        name takes the engine ten times as long as to see that.
+        """
+        copies = self._copies
+        said = copies.filter((copies.event_type == "purchase") & copies.properties.notnull())
+        has_said = fetched(self.con, said.limit(1).select("event_id"))
+        return copies if has_said else copies.drop("properties")
 
     @cached_property
-    def _repeated(self) -> ir.Table:
+    def _repeated(self) -> ir.Table | None:
         """Return the clean rows whose id may repeat, with all columns,
-        which decide which copy of an event stays.
+        which decide which copy of an event stays; None where none may.
         """
         if self.columns == ALL_COLUMNS:
-            may_repeat = clean.ids_that_may_repeat(self._copies)
-            return self._copies if fetched(self.con, may_repeat.limit(1)) else self._no_events
+            may_repeat = computed(_one_that_may_repeat, {"copies": self._with_orders})
+            return self._copies if fetched(self.con, may_repeat) else None
         received = self.received()
         ids = clean.ids_that_may_repeat(self._copies).select("event_id")
         sold = received.filter(received.event_type == "purchase")
         of_orders = ids_of_repeated_orders(self._accepted(sold))
         ids = union_all(ids, of_orders).distinct()
         if not fetched(self.con, ids.limit(1)):
-            return self._no_events
+            return None
         rows = self._accepted(received.semi_join(ids, "event_id"))
         return self._as_temporary(REPEATED_ROWS, rows.select(*ALL_COLUMNS))
-
-    @cached_property
-    def _no_events(self) -> ir.Table:
-        return no_rows(RawEvents, self._classified).select(*ALL_COLUMNS)
 
     def _accepted(self, received: ir.Table) -> ir.Table:
         return clean.accepted(clean.classify(received, self.rule, self._days), self.rule)
 
     @cached_property
-    def _duplicates(self) -> ir.Table:
-        """Return the rows of `DuplicateEvents`."""
-        repeated = self._repeated
-        if repeated is self._no_events:
-            return self._as_temporary(DUPLICATES, no_rows(DuplicateEvents, repeated))
-        return self._as_temporary(DUPLICATES, clean.repeated_ids(repeated, self.rule))
+    def _duplicates(self) -> ir.Table | None:
+        """Return the rows of `DuplicateEvents`; None where no id may repeat."""
+        if self._repeated is None:
+            return None
+        return self._as_temporary(DUPLICATES, clean.repeated_ids(self._repeated, self.rule))
 
     def _as_temporary(self, name: str, rows: ir.Table) -> ir.Table:
         return temporary(self.con, name, self.con.compile_streaming(rows))

@@ -39,7 +39,6 @@ from ecom_assets.ingestion.sources.files.records import (
     rows_line,
 )
 from ecom_assets.ingestion.sources.home_notes import have_activities
-from ecom_assets.ingestion.sources.site_lists import with_channels
 from ecom_assets.ingestion.sources.visitor_segments import visitor_segment, visitor_segment_of_text
 
 AROUND: Final = timedelta(days=3)
@@ -221,11 +220,11 @@ class EventFileSource(RecordFileSource[FileEvents]):
         with the columns of their sessions that a question names.
         """
         events = self.files.clean()
-        return (
-            with_channels(self.files.con, events, self.of_sessions, self)
-            if self.of_sessions
-            else events
-        )
+        if not self.of_sessions:
+            return events
+        from ecom_assets.ingestion.sources.site_lists import with_channels  # noqa: PLC0415 (loads what attribution needs)
+
+        return with_channels(self.files.con, events, self.of_sessions, self)
 
     def name_columns(self, columns: Sequence[str] | None) -> None:
         """Note which columns a question names, None for all."""

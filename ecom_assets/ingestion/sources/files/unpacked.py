@@ -27,7 +27,6 @@ from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 
 import duckdb
-import pyarrow.parquet as pq
 
 from ecom_assets.core.errors import SourceError
 from ecom_assets.core.json_text import json_text
@@ -193,7 +192,9 @@ def _csv_rows_of(file: InputFile, keys: TableKeys) -> Iterator[object]:
                 f"{file.name} has a cell of more than {csv.field_size_limit():,} characters; "
                 "shorten it, and deliver the file again"
             ) from error
-    yield from pq.read_table(sound.damaged).column("line").to_pylist()
+    from pyarrow.parquet import read_table  # noqa: PLC0415 (only damaged files need it)
+
+    yield from read_table(sound.damaged).column("line").to_pylist()
 
 
 def _copy_as_cells(file: InputFile) -> InputFile:
