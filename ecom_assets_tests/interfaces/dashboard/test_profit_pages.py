@@ -107,7 +107,7 @@ def test_the_bars_begin_where_the_one_before_ends(shop: Client) -> None:
 
 @pytest.mark.slow
 def test_a_step_that_is_not_known_has_no_bar_and_moves_no_other() -> None:
-    steps: list[Mapping[str, Any]] = [
+    steps: list[dict[str, Any]] = [
         {"is_total": True, "step_amount": 50},
         {"is_total": False, "step_amount": None},
         {"is_total": False, "step_amount": -20},
