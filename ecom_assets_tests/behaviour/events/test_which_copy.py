@@ -81,6 +81,7 @@ def test_every_face_counts_the_copy_that_the_rule_names(
 ) -> None:
     # What is changed here is of the package's source, which kept statements go by.
     monkeypatch.setattr(TABLE_STATEMENTS, "is_on", False)
+    monkeypatch.setattr(TABLE_STATEMENTS, "keep_statements", lambda **_: None)
     first = counted(tmp_path)
     assert first == {face: [EARLIER] for face in first}
     changed = CopyRule(clean.EVENT_COPIES.record, last_arrived_first)

@@ -17,6 +17,7 @@ from ecom_assets.behaviour.events.contracts import CleanEvents
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.core.tables.placeholders import NOBODY
 from ecom_assets.core.tables.values import MAX_AMOUNT
+from ecom_assets.core.warehouse.local import DuckDB
 from ecom_assets.ingestion.sources.files import events as file_events
 from ecom_assets.ingestion.sources.files import row_check
 from ecom_assets.ingestion.sources.files.events import FileEvents
@@ -374,3 +375,30 @@ def test_footers_say_nothing_of_values_that_the_mapping_changes(tmp_path: Path) 
     assert is_straight
     assert [row["visitor_id"] for row in events] == ["6", "8"]
     assert rows == {"read": 3, "counted": 2, "rejected": {"missing_identity": 1}}
+
+
+def test_who_did_what_in_a_small_text_file_is_asked_again_without_writing_a_statement(
+    tmp_path: Path,
+) -> None:
+    """Ann looks at a hat on her phone before she signs in and buys it: two events of one visitor,
+    found in another file by the statements of this one.
+    """
+    settings = load_settings().model_copy(update={"cache": "on"})
+    head = (
+        "event_id,event_timestamp,event_type,user_id,product_id,session_id,anonymous_id,"
+        "product_category,page_url,referrer_url,cart_value\n"
+    )
+    for name, user in (("first", "ann"), ("second", "bob")):
+        (tmp_path / f"{name}.csv").write_text(
+            head + "1,2025-03-09T10:00:00Z,product_view,,hat,s1,phone,,,,\n"
+            f"2,2025-03-09T10:05:00Z,purchase,{user},hat,s1,phone,,,,\n"
+        )
+
+    def visitors(name: str) -> set[str]:
+        events = FileEvents.open([str(tmp_path / f"{name}.csv")], settings).clean()
+        stored = f"SELECT visitor_id FROM {events.get_name()}"
+        return {visitor for (visitor,) in events.get_backend().raw_sql(stored).fetchall()}
+
+    assert visitors("first") == {"ann"}
+    with patch.object(type(DuckDB.compiler), "to_sqlglot", side_effect=AssertionError):
+        assert visitors("second") == {"bob"}
