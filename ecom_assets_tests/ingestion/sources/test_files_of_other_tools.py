@@ -334,4 +334,9 @@ def test_postage_with_tax_is_postage_and_a_sum_without_tax_no_part(tmp_path: Pat
         amounts = f"{goods}.00,{goods / 1.2:.2f},{off}.00,12.00,{paid}.00,{paid / 1.2:.2f}"
         rows.append(f"R{n},c{n}@x.de,{amounts},2026-03-0{n} 10:00:00")
     found = read(tmp_path / "orders.csv", head, rows)
-    assert (found.sold, found.asked) == (60 + 120 + 36 - 18, {})
+    # 198.00 with its tax is 165.00 without it, by what was paid with and without it.
+    sentence = found.asked["amount_parts"]
+    gross = "total_paid_tax_incl less total_shipping_tax_incl"
+    assert f"{gross} without tax by total_paid_tax_excl (165.00) or {gross} (198.00)" in sentence
+    said = read(tmp_path / "said.csv", head, rows, {"amount_parts": gross})
+    assert said.sold == 60 + 120 + 36 - 18

@@ -715,8 +715,10 @@ TRUTHS: dict[str, Truth] = {
         currency="ARS",
     ),
     "billbee.csv": Truth(
-        "30 + 20 + 54 + 49.90 + 15 without postage, as few orders of several lines show",
-        {"sold": "168.90", "back": "0", "orders": "4", "customers": "3", "pieces": "8"},
+        "30 + 20 + 54 + 49.90 + 15 without postage, as few orders of several lines show; with 19 % "
+        "of tax in them, these are 25.21 + 16.81 + 45.38 + 41.93 + 12.61",
+        {"sold": "141.94", "back": "0", "orders": "4", "customers": "3", "pieces": "8"},
+        {"amount_parts": "Item Total Price without the tax of Item Tax Rate"},
     ),
     "toast.csv": Truth(
         "42 + 90 + 15.50 + 210 after discounts, without tax and tips; one was voided",
@@ -825,9 +827,10 @@ TRUTHS: dict[str, Truth] = {
         {"Deposit": "no sale", "Fee": "no sale", "Tax": "no sale", "customer_id": "nobody"},
     ),
     "shopware6.json": Truth(
-        "47.60 + 59.50 + 23.80 + 35.70; 23.80 went back, as a list of transactions says",
-        {"sold": "166.60", "back": "23.80", "orders": "4", "customers": "2", "pieces": "8"},
+        "40 + 50 + 20 + 30 and 19 % of tax in each; 20 went back, as a list of transactions says",
+        {"sold": "140", "back": "20", "orders": "4", "customers": "2", "pieces": "8"},
         {
+            "amount_parts": "lineItems.totalPrice without tax by price.netPrice",
             "open": "sale",
             '[{"stateMachineState":{"technicalName":"refunded"}}]': "refund",
         },
@@ -846,8 +849,13 @@ TRUTHS: dict[str, Truth] = {
         },
     ),
     "baselinker.json": Truth(
-        "2 x 15 + 20 + 3 x 20 + 49.90: numbers of products such as MUG-1 are no amounts",
-        {"sold": "159.90", "back": "0", "orders": "3", "customers": "2", "pieces": "7"},
+        "2 x 15 + 20 + 3 x 20 + 49.90 with 23 % of tax: numbers of products such as MUG-1 are no "
+        "amounts",
+        {"sold": "130", "back": "0", "orders": "3", "customers": "2", "pieces": "7"},
+        {
+            "amount_parts": "products.price_brutto times products.quantity without the tax of "
+            "products.tax_rate"
+        },
         currency="PLN",
     ),
     "webflow.csv": Truth(

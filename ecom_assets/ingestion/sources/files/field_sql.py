@@ -145,7 +145,8 @@ def _amount_below_zero(mapping: RecordMapping, amount: str) -> str:
     """
     if mapping.below_zero == "refund":
         return _without_sign(mapping, amount)
-    own = f"({_sold_amount(mapping)})"
+    left_out = _is_left_out(mapping)
+    own = f"(CASE WHEN NOT {left_out} THEN {_sold_amount(mapping)} END)"
     goods = f"greatest(coalesce({own}, 0), 0)"
     total = f"sum({own}) OVER (PARTITION BY {OF_ORDER})"
     all_ = f"sum({goods}) OVER (PARTITION BY {OF_ORDER})"
@@ -153,10 +154,16 @@ def _amount_below_zero(mapping: RecordMapping, amount: str) -> str:
     has_discount = f"min({own}) OVER (PARTITION BY {OF_ORDER}) < 0"
     parts = _parts_sql(total, until, goods, all_, _currency_sql(mapping))
     return (
-        f"CASE WHEN {_is_returned(mapping)} OR NOT {_has_goods(mapping)} THEN "
+        f"CASE WHEN {_is_returned(mapping)} OR {left_out} OR NOT {_has_goods(mapping)} THEN "
         f"{_without_sign(mapping, amount)} WHEN {has_discount} THEN ({parts})::VARCHAR ELSE "
         f"{amount} END"
     )
+
+
+def _is_left_out(mapping: RecordMapping) -> str:
+    """Return the SQL that says whether a row is left out: it bears no part of a discount."""
+    conditions = [f"coalesce({condition.sql}, false)" for condition in mapping.leave_out.values()]
+    return f"({' OR '.join(conditions)})" if conditions else "false"
 
 
 _BELOW_ZERO = {

@@ -886,6 +886,15 @@ def has_decimals(values: FileValues, value: Value) -> bool:
     return bool(values.matching(value, DECIMALS))
 
 
+def digits_of(values: FileValues, value: Value) -> int:
+    """Return how many decimals amounts of a column have: two, or more if its numbers have more."""
+    number = values.number_sql(value)
+    for digits in (2, 3):
+        if not values.scalar(f"count(*) FILTER ({number} <> round({number}, {digits}))"):
+            return digits
+    return 4
+
+
 def numbers_of_rows(values: FileValues, matches: Found) -> list[Value]:
     """Return the numbers that rows have and that are no field yet: columns, or members of the list
     whose elements are the rows.

@@ -195,9 +195,9 @@ _COSTS: Final = (
 )
 """How words in the names of what goods cost the shop begin."""
 _MOST_PARTS, _MOST_AMOUNTS, _MOST_TRIED, _MOST_WAYS, _MOST_ROWS = 6, 12, 240, 40, 100_000
-_SHARE, _LIKELY, _FEWEST, _NEAR = 0.98, 0.9, 3, 0.0051
+_SHARE, _LIKELY, _FEWEST, NEAR = 0.98, 0.9, 3, 0.0051
 _FEW_RATES, _MOST_UNNAMED = 6, 2
-_HIGHEST_TAX: Final = 0.27
+HIGHEST_TAX: Final = 0.27
 """The highest rate of a value added tax anywhere."""
 _NEAR_OF_LINES: Final = 0.0205
 """How far the tax of an order is from a rate of it, where four lines are rounded."""
@@ -234,7 +234,8 @@ def part_of(value: Value, *, but: Part | None = None) -> Part | None:
         kinds = (part for part, stems in _WORDS.items() if _has(before, stems))
         return next((part for part in kinds if part is not Part.TAX), None)
     named = (part for part, stems in _WORDS.items() if part is not but and _has(words, stems))
-    return next(named, None)
+    part = next(named, None)
+    return None if part is Part.TAX and is_of_one_rate(value) else part
 
 
 _POSTAGE_IN_SHORT: Final = r"(?i)[ps] ?(&|\+|and) ?[ph]"
@@ -323,6 +324,38 @@ def is_rate(value: Value) -> bool:
     is_said = any(begins(word, _RATES) for word in words_of(value.telling_name))
     has_percent = _PERCENT in value.last_name and not re.search(r"\d", value.last_name)
     return has_percent or is_said  # `VAT (20 %)` is an amount
+
+
+def is_tax_rate(value: Value) -> bool:
+    """Return whether a column is, by its name, of rates of a tax."""
+    is_named = _has(_words(value), _WORDS[Part.TAX]) or "税" in value.last_name
+    return is_rate(value) and is_named and not is_discount_rate(value)
+
+
+def is_net(value: Value) -> bool:
+    """Return whether an amount is, by its name, one without tax."""
+    return any(word in _WITHOUT_TAX for word in _words(value)) or "税抜" in value.last_name
+
+
+_WITHOUT_TAX: Final = frozenset(
+    {
+        *("net", "netto", "neto", "netta", "nett", "ht", "htva", "excl", "exkl", "zzgl", "ohne"),
+        *("without", "ex", "exc", "excluding", "hors", "sin", "senza", "bez", "uden", "exkl"),
+    }
+)
+"""Words in the names of amounts that have no tax in them."""
+
+
+_TAXED: Final = _WITHOUT_TAX | {"gross", "brutto", "bruto", "brut", "lordo", "ttc"}
+"""Words in the names of amounts with or without a tax."""
+
+
+def is_of_one_rate(value: Value) -> bool:
+    """Return whether an amount is, by its name, what was taxed with one of several rates, beside
+    which the tax stands: `Net at 19 % VAT`.
+    """
+    words = _words(value)
+    return bool(words) and words[0] in _TAXED and bool(re.search(r"\d", value.last_name))
 
 
 def is_rate_of_currency(value: Value) -> bool:
@@ -481,7 +514,9 @@ class RowParts:
         """
         names = [name for name in self._numbers if name not in named and name not in twins]
         names = [name for name in names if np.any(self.filled(name) != 0)][:_MOST_AMOUNTS]
-        sums = {name for name, value in self.amounts.items() if _is_sum(value)}
+        sums = {
+            name for name, value in self.amounts.items() if _is_sum(value) or is_of_one_rate(value)
+        }
         sizes = {name: float(np.nansum(np.abs(self._numbers[name]))) for name in names}
         has_part = any(np.count_nonzero(self.filled(name)) >= _FEWEST for name in named)
         found: list[str] = []
@@ -513,7 +548,7 @@ class RowParts:
                         is_beside
                         and both.any()
                         and any(
-                            np.all(np.abs(rest - other)[is_known] < _NEAR)
+                            np.all(np.abs(rest - other)[is_known] < NEAR)
                             and np.count_nonzero(other[is_known]) >= _FEWEST
                             for other in beside
                         )
@@ -523,8 +558,8 @@ class RowParts:
                         break
                     continue
                 if any(
-                    np.count_nonzero(np.abs(near - other[few]) >= _NEAR) <= allowed
-                    and (holds := np.abs(rest - other) < _NEAR)[both].mean() >= _SHARE
+                    np.count_nonzero(np.abs(near - other[few]) >= NEAR) <= allowed
+                    and (holds := np.abs(rest - other) < NEAR)[both].mean() >= _SHARE
                     and holds[is_known].mean() >= _SHARE
                     for other in beside
                 ):
@@ -592,7 +627,7 @@ class RowParts:
         """Return whether an amount is another one less a part on all rows, few as these may be."""
         part = np.abs(self.filled(name))
         return any(
-            np.all(np.abs(numbers - part - self._numbers[amount]) < _NEAR)
+            np.all(np.abs(numbers - part - self._numbers[amount]) < NEAR)
             for other, numbers in self._numbers.items()
             if other not in {name, amount} and other not in self.parts
         )
@@ -626,7 +661,7 @@ class RowParts:
         (pieces,) = read_numbers(self.values, of_pieces, self.where)
         off = np.abs(self._numbers[name] * pieces - self._numbers[amount])
         rows = ~np.isnan(off) & (self.filled(name) != 0)
-        return bool(rows.sum() >= _FEWEST and (off[rows] < _NEAR).mean() >= _SHARE)
+        return bool(rows.sum() >= _FEWEST and (off[rows] < NEAR).mean() >= _SHARE)
 
     def may_be_paid_back(self, goods: GoodsAmount, *, is_said: bool = False) -> list[str]:
         """Return the amounts of which no name says what they are, and that may be money that went
@@ -664,7 +699,7 @@ class RowParts:
         """Return whether a number is no more than an amount, and has decimals or is all of it."""
         own, money = np.abs(self.filled(name)), np.abs(np.nan_to_num(self._numbers[amount]))
         rows = own != 0
-        is_money = bool(np.any(own % 1) or np.any(np.abs(own - money)[rows] < _NEAR))
+        is_money = bool(np.any(own % 1) or np.any(np.abs(own - money)[rows] < NEAR))
         return is_money and self.is_within(name, amount)
 
     def _leads_down_to(self, ends: Collection[str], name: str) -> bool:
@@ -681,16 +716,16 @@ class RowParts:
     def _is_without_tax(self, name: str, amount: str, highest: float = 1) -> bool:
         """Return whether one amount is another one without a tax of a few rates."""
         own, money = np.abs(self.filled(name)), np.abs(np.nan_to_num(self._numbers[amount]))
-        rows = (own != 0) & (money > own + _NEAR)
+        rows = (own != 0) & (money > own + NEAR)
         if rows.sum() < _FEWEST or rows.sum() < np.count_nonzero(own) * _SHARE:
             return False
-        if np.any(money[rows] > own[rows] * (1 + highest) + _NEAR):
+        if np.any(money[rows] > own[rows] * (1 + highest) + NEAR):
             return False
         return is_tax_of(own[rows], money[rows] - own[rows])
 
     def is_without_tax(self, name: str, amount: str) -> bool:
         """Return whether one amount is another one without a tax of a few usual rates."""
-        return self._is_without_tax(name, amount, _HIGHEST_TAX)
+        return self._is_without_tax(name, amount, HIGHEST_TAX)
 
     def without_tax(self, goods: GoodsAmount) -> tuple[str, ...]:
         """Return the amounts that are that of the goods without a tax of a few rates that no column
@@ -704,7 +739,7 @@ class RowParts:
             for name, value in self.amounts.items()
             if name not in {goods.name, *goods.others, *self.parts, *in_sums}
             and part_of(value) is None
-            and self._is_without_tax(name, goods.name, _HIGHEST_TAX)
+            and self._is_without_tax(name, goods.name, HIGHEST_TAX)
         )
 
     def before_fees(self, goods: GoodsAmount) -> tuple[str, ...]:
@@ -721,9 +756,9 @@ class RowParts:
             for name, other in self.amounts.items()
             if name != goods.name and name not in self.parts and part_of(other) is None
             if (is_total(other) or _is_sum(other)) and not self._is_without_tax(goods.name, name)
-            if np.count_nonzero(net - np.abs(self.filled(name)) > _NEAR) <= 0 or is_of_goods(other)
+            if np.count_nonzero(net - np.abs(self.filled(name)) > NEAR) <= 0 or is_of_goods(other)
         ]
-        differ = [name for name in wholes if np.any(np.abs(self.filled(name)) - net > _NEAR)]
+        differ = [name for name in wholes if np.any(np.abs(self.filled(name)) - net > NEAR)]
         return tuple(sorted(differ, key=lambda name: not is_of_goods(self.amounts[name])))
 
     def may_be_inside(self, name: str, goods: GoodsAmount) -> bool:
@@ -756,8 +791,8 @@ class RowParts:
             for whole in wholes:
                 less = self._numbers[whole] - self.filled(name)
                 rows = less[~np.isnan(less)]
-                some = int(np.count_nonzero(rows > _NEAR))
-                is_most = 0 < some * 2 < len(rows) and not np.any(rows < -_NEAR)
+                some = int(np.count_nonzero(rows > NEAR))
+                is_most = 0 < some * 2 < len(rows) and not np.any(rows < -NEAR)
                 if is_most and len(rows) - some >= _FEWEST:
                     found.setdefault(name, (whole, float(rows.sum()), some))
         return found
@@ -770,7 +805,7 @@ class RowParts:
         """Return whether a part is no more than an amount, on nearly all rows that have it."""
         part, money = np.abs(self.filled(name)), np.abs(self._numbers[amount])
         rows = (part != 0) & ~np.isnan(money)
-        return bool(rows.any() and (part[rows] <= money[rows] + _NEAR).mean() >= _SHARE)
+        return bool(rows.any() and (part[rows] <= money[rows] + NEAR).mean() >= _SHARE)
 
     @cached_property
     def sums(self) -> list[RowSum]:
@@ -796,13 +831,13 @@ class RowParts:
         matrix = np.array(parts).reshape(len(parts), len(difference))[:, is_known]
         known = difference[is_known]
         tried = self._rows_to_try(matrix)
-        near = (np.abs(self._signs @ matrix[:, tried] - known[tried]) < _NEAR).mean(axis=1)
+        near = (np.abs(self._signs @ matrix[:, tried] - known[tried]) < NEAR).mean(axis=1)
         likely = [
             way for way in np.argsort(-near, kind="stable")[:_MOST_WAYS] if near[way] >= _LIKELY
         ]
         best: tuple[int, RowSum] | None = None
         for signs in (self._signs[way] for way in likely):
-            holds = np.abs(signs @ matrix - known) < _NEAR
+            holds = np.abs(signs @ matrix - known) < NEAR
             if not self._is_shown(signs, matrix, holds):
                 continue
             used = {name: int(sign) for name, sign in zip(self.parts, signs, strict=True) if sign}
@@ -889,8 +924,14 @@ class RowParts:
         )
         offset, path = reached[best]
         steps = {name: level - offset.get(name, 0) for name, level in wanted.items()}
+        # What is off already without its tax is not taken off with it again.
         shown_by = dict.fromkeys(row_sum for _, path in reached.values() for row_sum in path)
         varied = {name for row_sum in shown_by for name, _ in row_sum.parts}
+        gone = {name for name in varied & {*wanted} if not steps[name]}
+        steps = {
+            name: 0 if step < 0 and self._is_said_by(name, gone) else step
+            for name, step in steps.items()
+        }
         if off in self.amounts and best in {begin, self.product[0]} and not steps.get(off):
             steps[off] = -1
         less = [name for name, step in steps.items() if step < 0]
@@ -900,7 +941,7 @@ class RowParts:
         unproven, inside = {}, []
         for name, part in self.parts.items():
             is_known = name in {*varied, *less, beside} or part is Part.OTHER
-            if is_known or self._is_beside(best, name, part):
+            if is_known or self._is_said_by(name, varied) or self._is_beside(best, name, part):
                 continue
             # A tax is of what was paid once discounts are taken off.
             ways = [self._ways_of_rate(money, name) for money in (self._numbers[best], left)]
@@ -924,6 +965,25 @@ class RowParts:
             tuple(others),
             () if others else self._unnamed_within(offset, reached),
         )
+
+    def _is_said_by(self, name: str, others: Collection[str]) -> bool:
+        """Return whether one of some other parts is the same with or without a tax, such as what
+        shipping costs: of one kind, on the same rows, no farther from it than a tax, and no sum
+        adds both.
+        """
+        own, part = np.abs(self.filled(name)), self.parts[name]
+        for other in others:
+            if other == name or self.parts.get(other) is not part or part in {Part.TAX, Part.OTHER}:
+                continue
+            numbers = np.abs(self.filled(other))
+            low, high = np.minimum(own, numbers), np.maximum(own, numbers)
+            is_near = np.all(high <= low * (1 + HIGHEST_TAX) + NEAR)
+            is_one_way = np.all(own <= numbers + NEAR) or np.all(numbers <= own + NEAR)
+            signs = [dict(row_sum.parts) for row_sum in self.sums]
+            is_beside = any(other in sign and sign.get(name) == sign[other] for sign in signs)
+            if is_near and is_one_way and not is_beside:
+                return True
+        return False
 
     def after_discounts(self, begin: str, lines: Collection[str]) -> GoodsAmount | None:
         """Return the amount that is what lines come to after the discounts of their orders, and
@@ -963,7 +1023,7 @@ class RowParts:
                 continue
             parts = np.sum([sign * self.filled(name) for name, sign in row_sum.parts], axis=0)
             off = np.abs(self._numbers[row_sum.whole] - self._numbers[row_sum.base] - parts)
-            if np.any(rows) and np.all(off[rows] < _NEAR):
+            if np.any(rows) and np.all(off[rows] < NEAR):
                 return True
         return False
 
@@ -1053,6 +1113,30 @@ class RowParts:
         )[0]
         return bool(said) and said == alone
 
+    def reached(self, begin: str) -> dict[str, dict[str, int]]:
+        """Return each amount that sums lead to from one, with the parts by which it differs."""
+        return {name: offset for name, (offset, _) in self._offsets(begin).items()}
+
+    def ways_of_rate(self, amount: str, name: str) -> tuple[bool, bool]:
+        """Return whether a tax is always one of a few rates of an amount, and whether of what is
+        left of it without the tax.
+        """
+        return self._ways_of_rate(self._numbers[amount], name)
+
+    def is_rate_beside(self, amount: str, rate: Value, all_of: int) -> bool:
+        """Return whether an amount with a tax of some rates is another amount of the rows; of all
+        a rate says so much: 100 percent, or 1.
+        """
+        shares = self._percents[[*self.rates].index(rate)] / all_of
+        money = self.filled(amount)
+        rows = (shares != 0) & (money != 0)
+        with_tax = money * (1 + shares)
+        return bool(rows.any()) and any(
+            bool((np.abs(with_tax - self.filled(name)) < 2 * NEAR)[rows].mean() >= _SHARE)
+            for name in self._numbers
+            if name != amount
+        )
+
     def _is_rate_of(self, amount: str, name: str, *, is_inside: bool = False) -> bool:
         """Return whether a tax is always one of a few rates of an amount, and not of what is left
         without it; of a tax inside of the amount it is the other way around.
@@ -1083,14 +1167,14 @@ class RowParts:
         for said in self._percents:
             shares = said[rows] / 100
             fits = [
-                bool((np.abs(of * shares - tax) < _NEAR * (1 + shares)).mean() >= _SHARE)
+                bool((np.abs(of * shares - tax) < NEAR * (1 + shares)).mean() >= _SHARE)
                 for of in (money, money - tax)
             ]
             if any(fits):
                 return fits[0], fits[1]
         # The coarsest that fits: of small amounts a fine one fits any. The tax of an order is
         # mostly that of its lines, of which each is rounded.
-        for near, steps in product((_NEAR, _NEAR_OF_LINES), _STEPS):
+        for near, steps in product((NEAR, _NEAR_OF_LINES), _STEPS):
             beside = _share_of_rates(money, tax, steps, near) >= _SHARE
             inside = _share_of_rates(money - tax, tax, steps, near) >= _SHARE
             if beside or inside:
@@ -1102,11 +1186,6 @@ class RowParts:
         """Return the percents of each column of rates, 0 where it has none."""
         return list(map(np.nan_to_num, self._read[len(self._numbers) :]))
 
-    def less_rate(self, name: str, rate: Value) -> float:
-        """Return what an amount comes to less a rate of it."""
-        percents = self._percents[[*self.rates].index(rate)]
-        return float(np.nansum(self._numbers[name] * (1 - percents / 100)))
-
     def takes_rate(self, name: str, whole: str, rate: Value) -> bool | None:
         """Return whether an amount is another one less a rate of it, on the rows that have a rate;
         None where it is neither that nor the whole.
@@ -1117,12 +1196,12 @@ class RowParts:
         if not rows.any():
             return None
         # Amounts in cents, or of yen, are rounded to whole ones.
-        near = 2 * _NEAR * (1 if np.any(np.append(money[rows], full[rows]) % 1) else 100)
+        near = 2 * NEAR * (1 if np.any(np.append(money[rows], full[rows]) % 1) else 100)
         telling = rows & (np.abs(full * percents / 100) > 2 * near)
         left = full[telling] * (1 - percents[telling] / 100)
         if telling.any() and (np.abs(money[telling] - left) < near).mean() >= _SHARE:
             return True
-        return False if (np.abs(money[rows] - full[rows]) < _NEAR).mean() >= _SHARE else None
+        return False if (np.abs(money[rows] - full[rows]) < NEAR).mean() >= _SHARE else None
 
 
 @dataclass(frozen=True)
@@ -1145,7 +1224,7 @@ class OrderParts(RowParts):
     def _is_whole(self, one: RowSum, begin: str) -> bool:
         names = {one.whole, one.base, *(name for name, _ in one.parts)} - {begin}
         parts = np.sum([sign * self.filled(name) for name, sign in one.parts], axis=0)
-        off = np.abs(self._numbers[one.whole] - self._numbers[one.base] - parts) >= _NEAR
+        off = np.abs(self._numbers[one.whole] - self._numbers[one.base] - parts) >= NEAR
         return not (names & {*self.lines}) and not np.any(off)
 
     @cached_property
@@ -1188,7 +1267,7 @@ def is_tax_of(money: Numbers, tax: Numbers) -> bool:
     return _share_of_rates(money, tax, _STEPS[0]) >= _SHARE
 
 
-def _share_of_rates(money: Numbers, tax: Numbers, steps: int, near: float = _NEAR) -> float:
+def _share_of_rates(money: Numbers, tax: Numbers, steps: int, near: float = NEAR) -> float:
     """Return of which share of rows a tax is one of a few rates of an amount, of so many up to
     100 %, or nearly so.
     """
@@ -1238,7 +1317,7 @@ def what_is_left(values: FileValues, whole: Value, others: Sequence[Value]) -> R
             names = [name for name in rest if name != left and np.any(rest[name])]
             for taken in combinations(names, count):
                 off = np.sum([rest[name] for name in taken], axis=0)
-                holds = np.abs(usual - off - rest[left]) < _NEAR
+                holds = np.abs(usual - off - rest[left]) < NEAR
                 shown = off != 0
                 if shown.sum() >= _FEWEST and holds.mean() >= _SHARE <= holds[shown].mean():
                     parts = tuple((name, -1) for name in taken)
@@ -1249,6 +1328,7 @@ def what_is_left(values: FileValues, whole: Value, others: Sequence[Value]) -> R
 _MOST_TAKEN: Final = 3
 _IN_STOCK: Final = (
     *("stock", "inventory", "bestand", "lagerbestand", "voorraad", "giacenza", "existencia"),
+    *("estoque", "keszlet", "sklad", "stok"),
     *("остат", "залиш", "в наличии", "在庫", "库存", "재고"),
 )
 """How words in the names of what there is of a product begin."""

@@ -507,9 +507,11 @@ def other_states(
     matches: Found,
     states: OrderStates,
     said: Mapping[str, Meaning | None],
+    amount: str = "",
 ) -> list[OtherStates]:
     """Return the states of further columns that say, or may say, that a row which counts is no
     sale. `said` has the answers about those that were asked; one that nobody has said yet is none.
+    Rows below zero of the SQL `amount` went back as they are.
     """
     settled = states.of(Meaning.NO_SALE, *states.refund_meanings)
     found = []
@@ -526,6 +528,13 @@ def other_states(
                 state: meaning
                 for state, meaning in meanings.items()
                 if meaning is not Meaning.REFUND or state in unsaid
+            }
+        if amount:
+            sold = {name for (name,) in values.rows(select(value.column, TABLE, f"{amount} > 0"))}
+            meanings = {
+                state: meaning
+                for state, meaning in meanings.items()
+                if meaning is not Meaning.REFUND or state in sold
             }
         left_out, in_doubt = (
             {state: counts[state] for state, meaning in meanings.items() if meaning in among}

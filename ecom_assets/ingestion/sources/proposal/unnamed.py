@@ -259,7 +259,10 @@ def money_on_two_sides(values: FileValues) -> Value | None:
 
 
 _SIDES: Final = {
-    "in": ("credit", "haben", "avere", "abono", "habere", "кредит", "eingang", "einnahme", "入金"),
+    "in": (
+        *("credit", "kredit", "haben", "avere", "abono", "habere", "кредит", "alacak"),
+        *("eingang", "einnahme", "入金"),
+    ),
     "out": (
         "debit",
         "soll",
@@ -268,6 +271,7 @@ _SIDES: Final = {
         "debet",
         "debe",
         "дебет",
+        "borc",
         "ausgang",
         "ausgabe",
         "出金",

@@ -325,9 +325,12 @@ class Value:
     @property
     def last_name(self) -> str:
         """Return the last part of its path, within a name with dots too; that of an abbreviation
-        (`Total incl. VAT`, `USt.-Betrag`, `Net w/ tax`) divides nothing.
+        (`Total incl. VAT`, `USt.-Betrag`, `Net w/ tax`) or of a number (`VAT at 19.00 %`) divides
+        nothing.
         """
-        return re.split(r"\.(?![\s-])|(?<!\b[wW])/|[:>]", self.path[-1].strip("./:> "))[-1].strip()
+        return re.split(
+            r"\.(?![\s-])(?!(?<=\d\.)\d)|(?<!\b[wW])/|[:>]", self.path[-1].strip("./:> ")
+        )[-1].strip()
 
     @property
     def telling_name(self) -> str:
@@ -958,10 +961,11 @@ class FileValues:
     def plain_sql(self, value: Value) -> str:
         """Return the SQL of a number over the columns of the file, as text for the engine."""
         form = next(iter(self.number_forms(value)), WHOLE)
-        if form == WHOLE:
-            return value.sql
         decimal = form[0]
-        if self._is_plain(value, decimal):
+        is_plain = self._is_plain(value, decimal)
+        if is_plain and decimal == WHOLE:
+            return value.sql
+        if is_plain:
             return f"replace({value.sql}, {text(decimal)}, '.')"
         return NUMBERS[form].number_sql(value.sql)
 

@@ -45,25 +45,40 @@ def less_and_plus(draft: Draft) -> list[str]:
     return options_of(reading) if reading else []
 
 
-def goods_sql(draft: Draft, number: Callable[[Value], str] | None = None) -> str:
+def goods_sql(
+    draft: Draft,
+    number: Callable[[Value], str] | None = None,
+    reading: AmountReading | None = None,
+) -> str:
     """Return the SQL of the amount of the goods of a row.
 
     Args:
         draft: The mapping that is written.
         number: Returns the SQL of the number in a column; without it that over the columns of the
             file, in the units of the file.
+        reading: How the amount is read; without it as the draft reads it.
     """
     number = number or partial(plain_number, draft)
-    reading = draft.reading() or AmountReading("")
+    reading = reading or draft.reading() or AmountReading("")
     by_name = {value.name: value for value in draft.values.values}
     sql = " * ".join(map(number, draft.line_columns()))
     for sign, names in (("-", reading.less), ("+", reading.plus)):
         sql += "".join(f" {sign} coalesce({number(by_name[name])}, 0)" for name in names)
-    if reading.rate is None:
-        return f"({sql})"
-    return f"(({sql}) * (100 - coalesce({number(reading.rate)}, 0)) / 100)"
+    return f"(({sql}) * {reading.factor.sql(number)})" if reading.factor else f"({sql})"
 
 
 def plain_number(draft: Draft, value: Value) -> str:
     """Return the SQL of the number in a column of the file."""
     return f"({draft.values.plain_sql(value)})::DECIMAL(24, 6)"
+
+
+def multiplied(draft: Draft, reading: AmountReading, *options: str) -> str:
+    """Return the origin of an amount that is multiplied, with further options."""
+    cells, factor = draft.line_columns(), reading.factor
+    units = in_cents(draft, cells[0])
+    hundredth = "" if units or cells[0] not in draft.cents else " / 100"
+    digits = factor.digits if factor else 0
+    if units and factor and factor.is_of_tax:
+        digits = 0  # cents have no decimals
+    sql = f"round({goods_sql(draft, reading=reading)}{hundredth}, {digits})"
+    return f"{{{', '.join([f'expression: {quoted(sql)}', *units, *options])}}}"

@@ -4,7 +4,7 @@ be asked.
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
@@ -24,7 +24,12 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     numbers_left,
 )
 from ecom_assets.ingestion.sources.proposal.flags import RowFlag
-from ecom_assets.ingestion.sources.proposal.parts import GoodsAmount, RowSum, can_be_amount
+from ecom_assets.ingestion.sources.proposal.parts import (
+    GoodsAmount,
+    OrderParts,
+    RowSum,
+    can_be_amount,
+)
 from ecom_assets.ingestion.sources.proposal.questions import (
     COLUMNS,
     DECIMAL,
@@ -125,14 +130,86 @@ NEEDED = {
 
 
 @dataclass(frozen=True)
+class Factor:
+    """By what an amount is multiplied, so that it is that of the goods: a number and columns over
+    another number and columns, each added (1) or taken off (-1).
+    """
+
+    text: str
+    above: tuple[int, tuple[tuple[Value, int], ...]]
+    below: tuple[int, tuple[tuple[Value, int], ...]]
+    digits: int = 4
+    """How many decimals the product has."""
+    is_of_tax: bool = True
+    """Whether it takes a tax off, not a discount."""
+
+    @classmethod
+    def less_rate(cls, rate: Value) -> "Factor":
+        """Return the factor of an amount less a discount in percent."""
+        text = f" less {rate.name} of it"
+        return cls(text, (100, ((rate, -1),)), (100, ()), is_of_tax=False)
+
+    @classmethod
+    def without_rate(cls, rate: Value, whole: int, digits: int) -> "Factor":
+        """Return the factor of an amount without the tax in it, of which a column has the rate.
+
+        Args:
+            rate: The column.
+            whole: The rate of all of it: 100, or 1 where the column has fractions.
+            digits: How many decimals amounts have.
+        """
+        text = f" without the tax of {rate.name}"
+        return cls(text, (whole, ()), (whole, ((rate, 1),)), digits)
+
+    @classmethod
+    def without_tax(cls, tax: Value, whole: Value, digits: int) -> "Factor":
+        """Return the factor of an amount without its part of the tax that is in another one."""
+        text = f" without its part of {tax.name}"
+        return cls(text, (0, ((whole, 1), (tax, -1))), (0, ((whole, 1),)), digits)
+
+    @classmethod
+    def part_of(cls, net: Value, whole: Value, digits: int) -> "Factor":
+        """Return the factor of an amount that is of the whole, by what that is without tax."""
+        text = f" without tax by {net.name}"
+        return cls(text, (0, ((net, 1),)), (0, ((whole, 1),)), digits)
+
+    @property
+    def columns(self) -> tuple[Value, ...]:
+        """Return the columns that it is made of."""
+        return tuple(value for _, side in (self.above, self.below) for value, _ in side)
+
+    def sql(self, number: Callable[[Value], str]) -> str:
+        """Return the SQL of the factor; 1 where it is a part of nothing.
+
+        Args:
+            number: Returns the SQL of the number in a column.
+        """
+        above, below = (_signed_sql(side, number) for side in (self.above, self.below))
+        if not self.below[1]:
+            return f"{above} / {below}"
+        return f"coalesce({above}::DOUBLE / nullif({below}, 0), 1)"
+
+
+def _signed_sql(
+    side: tuple[int, tuple[tuple[Value, int], ...]], number: Callable[[Value], str]
+) -> str:
+    constant, columns = side
+    signed = [f"{'-' if sign < 0 else '+'} coalesce({number(value)}, 0)" for value, sign in columns]
+    if not signed:
+        return str(constant)
+    first = [str(constant)] if constant else []
+    return f"({' '.join([*first, *signed]).removeprefix('+ ')})"
+
+
+@dataclass(frozen=True)
 class AmountReading:
     """What the amount of the goods may be: an amount less and plus some columns."""
 
     name: str
     less: tuple[str, ...] = ()
     plus: tuple[str, ...] = ()
-    rate: Value | None = None
-    """A discount in percent that is taken off it."""
+    factor: Factor | None = None
+    """By what it is multiplied, as less a discount in percent, or without a tax in it."""
     less_shared: str = ""
     """A discount of the whole order, of which each line is less its part."""
     is_below_zero: bool = False
@@ -145,20 +222,21 @@ class AmountReading:
             return f"{replace(self, less_shared='').text} less {self.less_shared} of its order"
         less = f" less {' and '.join(self.less)}" if self.less else ""
         plus = f" plus {' and '.join(self.plus)}" if self.plus else ""
-        rate = f" less {self.rate.name} of it" if self.rate else ""
-        return f"{self.name}{less}{plus}{rate}"
+        return f"{self.name}{less}{plus}{self.factor.text if self.factor else ''}"
 
 
 @dataclass(frozen=True)
 class GoodsOfBack:
     """What of an amount that was paid back was for goods.
 
-    It is less some columns of the refund itself, or its part of `whole`, all that was paid, of
+    It is less some columns of the refund itself, or without the tax in it as the goods are
+    (`factor`), or its part of `whole`, all that was paid, of
     which the goods are one; or of the goods and what is `beside` them. Where no postage went back,
     `postage` is not in that; `tax` is that of the goods and the postage.
     """
 
     less: tuple[Value, ...] = ()
+    factor: Factor | None = None
     whole: Value | None = None
     beside: tuple[Value, ...] = ()
     postage: Value | None = None
@@ -169,7 +247,7 @@ class GoodsOfBack:
         if self.less:
             return f"{back} less {' and '.join(value.name for value in self.less)}"
         if not self.is_part:
-            return back
+            return f"{back}{self.factor.text if self.factor else ''}"
         names = ["goods", *(value.name for value in self.beside)]
         whole = self.whole.name if self.whole else " and ".join(names)
         but = f" without {self.postage.name}" if self.postage else ""
@@ -296,6 +374,8 @@ class Draft(ABC):
     """What is added to the amount of a line, such as its tax, as the sums of orders show."""
     product_less: str = ""
     """The discount that is taken off a price times a quantity, as the sums of orders show."""
+    of_orders: tuple[str, OrderParts] | None = None
+    """What the amount of a line is called, and the amounts of orders with what lines come to."""
     order_sums: tuple[RowSum, ...] = ()
     """The sums that what lines come to is in, with amounts of their orders."""
     lines_of_sums: tuple[str, tuple[Value, ...]] = ("", ())
@@ -332,7 +412,8 @@ class Draft(ABC):
             for reading in self.readings
             for name in (reading.name, *reading.less, *reading.plus)
         ]
-        named += [reading.rate.name for reading in self.readings if reading.rate]
+        factors = (reading.factor for reading in self.readings if reading.factor)
+        named += [value.name for factor in factors for value in factor.columns]
         customer = self.found.get("customer_id")
         price = self.found.get(UNIT_PRICE) if self.is_open(PARTS) else None
         return [*named, *(match.value.name for match in (customer, price) if match)]
@@ -382,7 +463,7 @@ class Draft(ABC):
         cells = [*self.line_columns(), *(m.value for m in [self.found.get("quantity")] if m)]
         reading = self.reading()
         is_plain = not (self.is_shared or self.are_kinds)
-        is_plain &= reading is None or not (reading.rate or reading.less_shared)
+        is_plain &= reading is None or not (reading.factor or reading.less_shared)
         if not is_plain or len(cells) < 2 or not all(value.is_column for value in cells):  # noqa: PLR2004 (an amount, and how many)
             return False
         parts = {*reading.less, *reading.plus} if reading else set()

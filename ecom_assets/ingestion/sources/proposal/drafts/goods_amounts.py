@@ -19,6 +19,7 @@ from ecom_assets.ingestion.sources.proposal.drafts.draft import (
     ORDER_ID,
     AmountReading,
     Draft,
+    Factor,
     has_word,
     plain_name,
 )
@@ -281,25 +282,15 @@ def _add_up_orders(draft: Draft) -> None:
     """Take what lines come to after the discounts of their orders, where a sum shows it, and
     of several amounts of lines the one that comes to an amount of the order.
     """
+    if draft.is_shared or draft.has_row_per_order():
+        return
+    draft.of_orders = _amounts_of_orders(draft)
     order = draft.found.get(ORDER_ID)
-    if order is None or draft.is_shared or draft.has_row_per_order():
+    if draft.of_orders is None or order is None:
         return
-    own = OrderRows(draft.values, draft.found, draft.payment()).amount_sql()
-    begin = _begin_of_lines(draft)
-    if not own or not begin:
-        return
-    numbers = draft.amounts_of_sales()
-    of_lines = {value.name: value for value in numbers if _is_of_lines_alone(draft, value)}
-    of_orders = {value.name: value for value in numbers if value.name not in of_lines}
-    if not of_orders:
-        return  # nothing of a whole order says anything of its lines
-    lines = {name: draft.values.number_sql(value) for name, value in of_lines.items()}
-    parts = OrderParts(
-        draft.values,
-        {**of_orders, **of_lines},
-        order=order.value,
-        lines={**lines, begin: own},
-    ).once
+    begin, parts = draft.of_orders
+    of_orders = [name for name in parts.amounts if name not in parts.lines]
+    of_lines = {name: parts.amounts[name] for name in parts.lines if name in parts.amounts}
     _ask_for_paid_back(draft, GoodsAmount(begin), parts)
     goods = parts.after_discounts(begin, parts.lines)
     # A proof adds up all rows of an order: what went back of it, below zero, would break it.
@@ -321,11 +312,33 @@ def _add_up_orders(draft: Draft) -> None:
         draft.shared_by = _written_begin(draft)
         draft.is_shared = True
         draft.readings = (AmountReading(goods.name, goods.less, goods.plus),)
-        _take_sum(draft, goods, of_orders[goods.name])
+        _take_sum(draft, goods, parts.amounts[goods.name])
         draft.notes.append(
             f"{shown(draft.readings[0].text)} is what was paid for the goods of an order, "
             f"shared among its lines by {shown(begin)}"
         )
+
+
+def _amounts_of_orders(draft: Draft) -> tuple[str, OrderParts] | None:
+    """Return what the amount of a line is called, and the amounts of whole orders with what their
+    lines come to; None where nothing of a whole order says anything of its lines.
+    """
+    order = draft.found.get(ORDER_ID)
+    own = OrderRows(draft.values, draft.found, draft.payment()).amount_sql()
+    begin = _begin_of_lines(draft)
+    if order is None or not own or not begin:
+        return None
+    numbers = draft.amounts_of_sales()
+    of_lines = {value.name: value for value in numbers if _is_of_lines_alone(draft, value)}
+    of_orders = {value.name: value for value in numbers if value.name not in of_lines}
+    lines = {name: draft.values.number_sql(value) for name, value in of_lines.items()}
+    parts = OrderParts(
+        draft.values,
+        {**of_orders, **of_lines},
+        order=order.value,
+        lines={**lines, begin: own},
+    ).once
+    return (begin, parts) if of_orders else None
 
 
 def _ask_for_discounts_of_orders(draft: Draft, begin: str, parts: OrderParts) -> None:
@@ -344,7 +357,7 @@ def _ask_for_discounts_of_orders(draft: Draft, begin: str, parts: OrderParts) ->
         plain = draft.reading() or AmountReading(begin)
         less = replace(plain, less_shared=off[0], is_below_zero=parts.is_below_zero(off[0]))
         draft.readings = (less, plain)
-        _ask_for_parts(draft, parts)
+        ask_for_parts(draft, parts)
         off = off[1:]
     for name in off:
         draft.notes.append(
@@ -420,7 +433,7 @@ def _add_up(draft: Draft) -> None:
     """Take the amount of the goods by the sums that rows show, and ask what is part of it where
     no sum shows it.
     """
-    begin, rows = _amount_to_explain(draft)
+    begin, rows = amount_to_explain(draft)
     if rows is None:
         return
     is_said = "payment_amount" in draft.answers
@@ -450,7 +463,7 @@ def _add_up(draft: Draft) -> None:
         draft.readings = (*before, *draft.readings)
     _add_rate_of_discount(draft, goods, rows)
     if len(draft.readings) > 1:
-        _ask_for_parts(draft, rows)
+        ask_for_parts(draft, rows)
     _take_answered_amount(draft, goods, rows)
     _note_parts(draft, goods, asked)
     _note_what_is_left(draft, goods, rows)
@@ -494,11 +507,11 @@ def _add_rate_of_discount(draft: Draft, goods: GoodsAmount, rows: RowParts) -> N
         draft.found["payment_amount"] = FoundField("payment_amount", rows.amounts[lower[0]], why)
         draft.readings = (AmountReading(lower[0]),)
     elif True not in found:
-        reading = AmountReading(goods.name, rate=rates[0])
+        reading = AmountReading(goods.name, factor=Factor.less_rate(rates[0]))
         draft.readings = (reading, *draft.readings)
 
 
-def _amount_to_explain(draft: Draft) -> tuple[str, RowParts | None]:
+def amount_to_explain(draft: Draft) -> tuple[str, RowParts | None]:
     """Return the amount that was found by its name, and the amounts of rows beside it."""
     payment, price = draft.payment(), draft.found.get(UNIT_PRICE)
     quantity, item = draft.found.get("quantity"), draft.found.get("item_id")
@@ -547,14 +560,22 @@ def _is_of_rows(draft: Draft, value: Value) -> bool:
 
 
 def _is_repeated(draft: Draft, value: Value) -> bool:
-    """Return whether all rows of an order with several have the same number above zero."""
+    """Return whether all rows of an order with several have the same number above zero, and not the
+    same amount of the row.
+    """
     order = draft.found.get("order_id")
     if order is None:
         return False
     number = draft.values.number_sql(value)
     measured = f"count(*) AS row_count, min({number}) AS least, max({number}) AS most"
+    if payment := draft.payment():
+        # A refund has the amounts of the sale of its order.
+        money = draft.values.number_sql(payment)
+        measured += f", coalesce(min({money}) = max({money}) AND count({money}) > 1, false) AS same"
+    else:
+        measured += ", false AS same"
     by_order = select(measured, TABLE, f"{order.value.column} IS NOT NULL", order.value.column)
-    repeated = "count(*) FILTER (row_count > 1 AND least = most AND most <> 0)"
+    repeated = "count(*) FILTER (row_count > 1 AND least = most AND most <> 0 AND NOT same)"
     return bool(draft.values.rows(select(repeated, f"({by_order})"))[0][0])
 
 
@@ -673,11 +694,12 @@ def _is_likely_off(draft: Draft, goods: GoodsAmount, rows: RowParts, name: str) 
     return part is not None and may_have_all
 
 
-def _ask_for_parts(draft: Draft, rows: RowParts) -> None:
+def ask_for_parts(draft: Draft, rows: RowParts) -> None:
+    """Ask what was paid for the goods, with what each reading of the amount comes to."""
     texts_of = {reading.text: reading for reading in draft.readings}
     units = 100 if draft.answers.get(UNITS) == CENTS or _named_in_cents(draft) else 1
     sums = [
-        f"{shown(words)} ({formats.amount(_comes_to(each, rows) / units)})"
+        f"{shown(words)} ({formats.amount(_comes_to(draft, each, rows) / units)})"
         for words, each in texts_of.items()
     ]
     sentence = (
@@ -693,11 +715,36 @@ def _named_in_cents(draft: Draft) -> bool:
     return bool(cells) and says_cents(cells[0])
 
 
-def _comes_to(reading: AmountReading, rows: RowParts) -> float:
-    if reading.rate is not None:
-        return rows.less_rate(reading.name, reading.rate)
+def _comes_to(draft: Draft, reading: AmountReading, rows: RowParts) -> float:
+    if reading.factor is not None:
+        return _multiplied_total(draft, reading, rows)
     off = float(np.sum(np.abs(rows.filled(reading.less_shared)))) if reading.less_shared else 0
     return rows.total(reading.name, reading.less, reading.plus) - off
+
+
+def _multiplied_total(draft: Draft, reading: AmountReading, rows: RowParts) -> float:
+    """Return what an amount that is multiplied comes to, over all rows; of one that is shared among
+    the lines of its order over all orders.
+    """
+    factor, order = reading.factor, draft.found.get(ORDER_ID)
+    assert factor is not None  # noqa: S101 (of such a reading)
+    number = draft.values.number_sql
+    by_name = {value.name: value for value in draft.values.values}
+    is_product = reading.name == rows.product[0]
+    sql = rows.product[1] if is_product else number(by_name[reading.name])
+    for sign, names in (("-", reading.less), ("+", reading.plus)):
+        sql += "".join(f" {sign} coalesce({number(by_name[name])}, 0)" for name in names)
+
+    def of_order(value: Value) -> str:
+        if order is None or value.path[0] not in (*draft.carried, *draft.continued):
+            return number(value)
+        return f"max({number(value)}) OVER (PARTITION BY {order.value.column})"
+
+    money = f"round(({sql}) * {factor.sql(of_order)}, {factor.digits}) AS money"
+    of_rows = select([money, *([order.value.column] if order else [])], TABLE)
+    if draft.is_shared and order is not None:
+        of_rows = select("max(money) AS money", of_rows, group_by=order.value.column)
+    return float(draft.values.rows(select("coalesce(sum(money), 0)::DOUBLE", of_rows))[0][0])
 
 
 def _note_what_is_left(draft: Draft, goods: GoodsAmount, rows: RowParts) -> None:

@@ -6,7 +6,7 @@ Of what went back of a part, columns of the refund itself say it; else it is ask
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import combinations
 from typing import Final
 
@@ -19,6 +19,7 @@ from ecom_assets.ingestion.sources.proposal.drafts.amount_options import goods_s
 from ecom_assets.ingestion.sources.proposal.drafts.cents import in_cents
 from ecom_assets.ingestion.sources.proposal.drafts.draft import (
     ORDER_ID,
+    AmountReading,
     Draft,
     GoodsOfBack,
 )
@@ -29,6 +30,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
 from ecom_assets.ingestion.sources.proposal.parts import (
     Numbers,
     Part,
+    is_rate,
     is_tax_of,
     is_total,
     part_of,
@@ -167,7 +169,7 @@ class _BackAmounts:
         draft = self.draft
         # Where the goods are in cents, whole numbers beside them are, too.
         is_like_goods = self._are_goods_in_cents and not has_decimals(draft.values, value)
-        is_money = value not in self._pieces and value != self._rate
+        is_money = value not in (*self._pieces, *self._rates)
         is_in_cents = value in draft.cents or (is_like_goods and is_money)
         return f"coalesce({draft.values.number_sql(value)}, 0){' / 100' if is_in_cents else ''}"
 
@@ -185,10 +187,11 @@ class _BackAmounts:
         return goods_sql(self.draft, self._number)
 
     @cached_property
-    def _rate(self) -> Value | None:
-        """Return the column of what is taken off in percent."""
+    def _rates(self) -> tuple[Value, ...]:
+        """Return the columns of what is taken off in percent."""
         reading = self.draft.reading()
-        return reading.rate if reading else None
+        factor = reading.factor if reading else None
+        return tuple(filter(is_rate, factor.columns)) if factor else ()
 
     @cached_property
     def _columns(self) -> tuple[Value, ...]:
@@ -215,7 +218,9 @@ class _BackAmounts:
         else:
             back = f"abs({self._number(draft.found[REFUNDED_AMOUNT].value)})"
         is_sale = f"(NOT coalesce({self.left_out}, false))::INTEGER"
-        cells = {"back": back, "goods": self.goods_sql(), "is_sale": is_sale}
+        reading = draft.reading()
+        factor = reading.factor.sql(self._number) if reading and reading.factor else "1"
+        cells = {"back": back, "goods": self.goods_sql(), "is_sale": is_sale, "factor": factor}
         cells |= {f"c{n}": self._number(value) for n, value in enumerate(self._columns)}
         is_grouped = self._is_of_order and order is not None and not draft.has_row_per_order()
         if is_grouped and order is not None:
@@ -277,7 +282,8 @@ class _BackAmounts:
         is_more = bool(np.any((back > goods + _NEAR)[is_back]))
         whole = next(iter(self._wholes()), None)
         if whole is None:
-            return [self._beside() if is_more else GoodsOfBack()]
+            beside = self._beside() if is_more else GoodsOfBack()
+            return [beside] if beside.is_part else self._without_tax(is_more=is_more)
         ways = [*self._without_postage(whole), GoodsOfBack(whole=whole)]
         wholes = [self._whole_of(way) for way in ways]
         is_beside = (wholes[0] > goods + _NEAR) & is_back
@@ -291,6 +297,22 @@ class _BackAmounts:
         for way in ways:
             by_sum.setdefault(formats.amount(self.sum_of(way)), way)
         return [*by_sum.values()]
+
+    def _without_tax(self, *, is_more: bool) -> list[GoodsOfBack]:
+        """Return what may have been paid back of amounts with a tax in them: it has the tax in it,
+        too, as where more went back than the goods cost without it, or not.
+        """
+        reading = self.draft.reading()
+        factor = reading.factor if reading and reading.factor and reading.factor.is_of_tax else None
+        if factor is None:
+            return [GoodsOfBack()]
+        ways = [GoodsOfBack(factor=factor), GoodsOfBack()]
+        return ways[:1] if is_more else ways
+
+    @cached_property
+    def _factor(self) -> Numbers:
+        """Return by what what was paid back is multiplied where the amount of the goods is."""
+        return self._read["factor"]
 
     def _is_tax_beside(self, way: GoodsOfBack) -> bool:
         """Return whether what was paid beside the goods is a tax alone, by a column or by its
@@ -388,6 +410,8 @@ class _BackAmounts:
         back, goods = self._read["back"], self._read["goods"]
         is_back = self._is_back & (self._read["is_sale"] > 0)
         back = back - sum(self._of(value) for value in way.less)
+        if way.factor is not None:
+            back = back * self._factor
         if not way.is_part:
             return float(np.minimum(back, np.maximum(goods, 0))[is_back].sum())
         whole = self._whole_of(way)
@@ -444,7 +468,10 @@ def back_by_part(draft: Draft, back: Value | None, sale: str) -> str:
         options = [f"column: {quoted(back.path[0])}", *in_cents(draft, back), *absolute]
         return f"{{{', '.join([*options, f'shared_by: {sale}', f'out_of: {out_of}'])}}}"
     is_whole = back is not None and not is_of_row(draft) and is_of_order(draft, back)
-    if is_by_lines or (is_whole and not draft.is_shared):
+    goods = goods_sql(draft)
+    if is_whole and not (is_by_lines or draft.is_shared):
+        goods = _goods_of_order_sql(draft, back)
+    if is_by_lines or not goods:
         return ""
     if back is None:
         first, left = (_plain(draft, _named(draft, name)) for name in draft.left_of_total)
@@ -456,10 +483,68 @@ def back_by_part(draft: Draft, back: Value | None, sale: str) -> str:
     is_in_cents = cells[0] in draft.cents
     hundredth = " / 100" if is_in_cents and not units else ""
     digits = 2 if hundredth or (has_decimals(draft.values, cells[0]) and not is_in_cents) else 0
-    part = f"{goods_sql(draft)}::DOUBLE / nullif({whole}, 0){hundredth}"
+    part = f"{goods}::DOUBLE / nullif({whole}, 0){hundredth}"
     sql = f"round(least({money}, {whole})::DOUBLE * {part}, {digits})"
     sharing = [f"shared_by: {sale}"] if draft.is_shared else []
     return f"{{{', '.join([f'expression: {quoted(sql)}', *units, *sharing])}}}"
+
+
+def back_without_tax(draft: Draft, back: Value, sale: str) -> str:
+    """Return the origin of what was paid back without the tax in it, by which the amount of the
+    goods is multiplied, no more than that; empty where there is none in it.
+
+    Args:
+        draft: The mapping that is written.
+        back: The column of what was paid back.
+        sale: The origin of the amount of the goods of a row.
+    """
+    factor = draft.back.factor
+    if factor is None:
+        return ""
+    units = in_cents(draft, back)
+    number = partial(plain_number, draft)
+    digits = 0 if units else factor.digits
+    sql = f"round(abs({_plain(draft, back)}) * {factor.sql(number)}, {digits})"
+    bound = "shared_by" if draft.is_back_shared else "at_most"
+    return f"{{{', '.join([f'expression: {quoted(sql)}', *units, f'{bound}: {sale}'])}}}"
+
+
+def goods_of_order(draft: Draft) -> AmountReading | None:
+    """Return the amount of an order that its goods come to by a sum, after its discounts; None
+    where no sum shows one.
+    """
+    ways = []
+    for row_sum in draft.order_sums:
+        sign = 1 if row_sum.base == draft.lines_of_sums[0] else -1
+        total = row_sum.whole if sign > 0 else row_sum.base
+        parts = {name: sign * way for name, way in row_sum.parts}
+        kept = {name for name in parts if part_of(_named(draft, name)) is Part.DISCOUNT}
+        ways.append((not kept, len(parts), total, {n: parts[n] for n in parts.keys() - kept}))
+    if not ways:
+        return None
+    _, _, total, parts = min(ways, key=lambda way: way[:3])
+    less = tuple(sorted(name for name, way in parts.items() if way > 0))
+    plus = tuple(sorted(name for name, way in parts.items() if way < 0))
+    return AmountReading(total, less, plus)
+
+
+def _goods_of_order_sql(draft: Draft, back: Value | None) -> str:
+    """Return the SQL of what the goods of an order cost, on the line that says what went back of
+    it; empty where no sum shows it, or another line says a part of it.
+    """
+    goods, reading = goods_of_order(draft), draft.reading()
+    if goods is None or back is None or (reading and reading.factor):
+        return ""
+    columns = [_named(draft, name) for name in (goods.name, *goods.less, *goods.plus)]
+    columns += [value for value in (draft.back.whole, draft.back.postage, draft.back.tax) if value]
+    some_empty = " OR ".join(f"{value.column} IS NULL" for value in columns)
+    number = draft.values.number_sql(back)
+    if draft.values.scalar(f"count(*) FILTER ({number} <> 0 AND ({some_empty}))"):
+        return ""
+    sql = _plain(draft, columns[0])
+    for sign, names in (("-", goods.less), ("+", goods.plus)):
+        sql += "".join(f" {sign} {_plain(draft, _named(draft, name))}" for name in names)
+    return f"({sql})"
 
 
 def _whole_sql(draft: Draft) -> str:

@@ -4,19 +4,24 @@ from collections.abc import Sequence
 
 from ecom_assets.core.tables import formats
 from ecom_assets.core.warehouse.sql_text import select, texts
-from ecom_assets.ingestion.sources.proposal.drafts.amount_options import hundredth_of, less_and_plus
+from ecom_assets.ingestion.sources.proposal.drafts.amount_options import (
+    hundredth_of,
+    less_and_plus,
+    multiplied,
+)
 from ecom_assets.ingestion.sources.proposal.drafts.cents import in_cents
 from ecom_assets.ingestion.sources.proposal.drafts.draft import (
     IN_CENTS,
     NO_AMOUNT,
     ORDER_ID,
-    AmountReading,
     Draft,
     options_of,
 )
 from ecom_assets.ingestion.sources.proposal.drafts.goods_of_refunds import (
     are_pieces_worth_it,
     back_by_part,
+    back_without_tax,
+    goods_of_order,
     is_of_order,
     is_of_row,
 )
@@ -29,7 +34,6 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     UNIT_PRICE,
     candidates,
 )
-from ecom_assets.ingestion.sources.proposal.parts import Part, part_of
 from ecom_assets.ingestion.sources.proposal.questions import quoted, quoted_list, shown
 from ecom_assets.ingestion.sources.proposal.rows import DISCOUNT_LINES, REFUND_LINES, OrderRows
 from ecom_assets.ingestion.sources.proposal.state_words import Meaning, says_no_sale_or_refund
@@ -302,19 +306,10 @@ def _at_most_goods_of_order(draft: Draft) -> str:
     back = draft.found.get(REFUNDED_AMOUNT)
     if back is None or ORDER_ID not in draft.found or not draft.is_one_per_order(back.value):
         return ""
-    ways = []
-    for row_sum in draft.order_sums:
-        sign = 1 if row_sum.base == draft.lines_of_sums[0] else -1
-        total = row_sum.whole if sign > 0 else row_sum.base
-        parts = {name: sign * way for name, way in row_sum.parts}
-        kept = {name for name in parts if _part_named(draft, name) is Part.DISCOUNT}
-        ways.append((not kept, len(parts), total, {n: parts[n] for n in parts.keys() - kept}))
-    if not ways:
+    goods = goods_of_order(draft)
+    if goods is None:
         return _at_most_total(draft)
-    _, _, total, parts = min(ways, key=lambda way: way[:3])
-    less = tuple(sorted(name for name, way in parts.items() if way > 0))
-    plus = tuple(sorted(name for name, way in parts.items() if way < 0))
-    options = [f"column: {quoted(total)}", *options_of(AmountReading(total, less, plus))]
+    options = [f"column: {quoted(goods.name)}", *options_of(goods)]
     options += in_cents(draft, back.value)  # what comes to each other is in one unit
     return f", at_most: {{{', '.join(options)}}}"
 
@@ -329,11 +324,6 @@ def _at_most_total(draft: Draft) -> str:
         return ""
     options = [f"column: {quoted(total.value.path[0])}", *in_cents(draft, total.value)]
     return f", at_most: {{{', '.join(options)}}}"
-
-
-def _part_named(draft: Draft, name: str) -> Part | None:
-    """Return what part of an amount a column is by its name."""
-    return next((part_of(value) for value in draft.values.values if value.name == name), None)
 
 
 def _without_sign(draft: Draft, value: Value) -> str:
@@ -366,9 +356,13 @@ def paid_back_of_each(draft: Draft) -> str:
     times = "".join(f", times: {name}" for name in columns[1:])
     options = [*less_and_plus(draft), *in_cents(draft, cells[0])]
     sale = f"{{{', '.join([f'column: {columns[0]}{times}', *options])}}}"
-    if by_part := back_by_part(draft, back, sale):
+    reading = draft.reading()
+    is_multiplied = reading is not None and reading.factor is not None and reading.factor.is_of_tax
+    if reading and is_multiplied:
+        sale = multiplied(draft, reading)
+    if by_part := back_by_part(draft, back, sale) or back_without_tax(draft, back, sale):
         return by_part
-    if shared := shared_back(draft, f"{{column: {columns[0]}{times}}}"):
+    if shared := shared_back(draft, sale if is_multiplied else f"{{column: {columns[0]}{times}}}"):
         return shared
     sign = _without_sign(draft, back).removeprefix(", ")
     less = _less_of_refund(draft).removeprefix(", ")

@@ -45,6 +45,7 @@ from ecom_assets.ingestion.sources.proposal.drafts.refund_rows import (
     note_pieces_that_went_back,
     share_what_was_paid_back,
 )
+from ecom_assets.ingestion.sources.proposal.drafts.tax_inside import find_tax_inside
 from ecom_assets.ingestion.sources.proposal.drafts.written_events import (
     campaign_by_source,
     event_type_lines,
@@ -110,6 +111,7 @@ class RowDraft(Draft):
             refuse_log_of_states(self)
             find_cost_of_lines(self)
             find_amounts(self)
+            find_tax_inside(self)
         if not self.has_row_per_order():  # a charge of a whole order would be counted once per line
             self.found = {
                 name: match for name, match in self.found.items() if name not in CHARGES_FOUND

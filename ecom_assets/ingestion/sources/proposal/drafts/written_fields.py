@@ -5,7 +5,6 @@ customers, which may take more than a column, by functions of their own. A field
 a marked line with what may be written there.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -16,6 +15,7 @@ from ecom_assets.ingestion.sources.proposal.drafts.amount_options import (
     amount_with_parts,
     hundredth_of,
     less_and_plus,
+    multiplied,
 )
 from ecom_assets.ingestion.sources.proposal.drafts.cancelled_pieces import amount_of_pieces_left
 from ecom_assets.ingestion.sources.proposal.drafts.cents import in_cents
@@ -26,6 +26,7 @@ from ecom_assets.ingestion.sources.proposal.drafts.draft import (
     IN_CENTS,
     NO_AMOUNT,
     ONE_PER_ORDER,
+    AmountReading,
     Draft,
     options_of,
 )
@@ -248,7 +249,7 @@ def _amount_of_kinds(draft: Draft, value: Value) -> str:
         return line
     if draft.is_shared:
         return _shared_amount(draft, value)
-    return _less_rate(draft, [value]) or refund_of_amount(draft, value)
+    return _by_factor(draft) or refund_of_amount(draft, value)
 
 
 def _share_weight(draft: Draft) -> str:
@@ -275,6 +276,8 @@ def _shared_amount(draft: Draft, value: Value) -> str:
         return draft.marked(f'  payment_amount: "{OPEN}"', AMOUNT_OF)
     whole = [*less_and_plus(draft), *in_cents(draft, value), *_sharing(draft)]
     sale = f"{{{', '.join([f'column: {quoted(value.path[0])}', *whole])}}}"
+    if (reading := draft.reading()) and reading.factor:
+        sale = _multiplied(draft, reading)
     refunded = draft.found.get(REFUNDED_AMOUNT)
     by_part = refunded and back_by_part(draft, refunded.value, _share_weight(draft))
     back = by_part or shared_back(draft, _share_weight(draft))
@@ -286,8 +289,7 @@ def _field_without_column(draft: Draft, name: str) -> str:
         if any(map(draft.is_open, (UNITS, PARTS, PIECES, REFUNDED_AMOUNT, BACK))):
             return _open_amount(draft)
         lowered = amount_of_pieces_left(draft) if draft.cancelled_pieces else ""
-        less_rate = lowered or _less_rate(draft, draft.line_columns())
-        return less_rate or _price_times_quantity(draft)
+        return lowered or _by_factor(draft) or _price_times_quantity(draft)
     if name == "quantity" and draft.values.spread and not draft.is_open(name):
         return f"  {name}: {{constant: 1}}  # one piece each"
     if name in ONE_PER_ORDER and not draft.values.spread and not draft.is_open(name):
@@ -342,24 +344,20 @@ def _time(draft: Draft, name: str) -> str:
     return draft.marked(f"  {name}: {{{', '.join(parts)}}}", FORMAT, ZONE)
 
 
-def _less_rate(draft: Draft, cells: Sequence[Value]) -> str:
-    """Return the line of an amount less a discount in percent; empty where none is taken off.
-    Of a refund, a column says the amount, or the same is paid back.
+def _by_factor(draft: Draft) -> str:
+    """Return the line of an amount that is multiplied, as less a discount in percent or without a
+    tax in it; empty for others. Of a refund, a column says the amount, or the same is paid back.
     """
     reading = draft.reading()
-    if reading is None or reading.rate is None:
+    if reading is None or reading.factor is None:
         return ""
-    sale, back = _origin_less_rate(draft, cells, reading.rate), paid_back_of_each(draft)
+    sale, back = _multiplied(draft, reading), paid_back_of_each(draft)
     return amount_by_row(sale, back) if back else f"  payment_amount: {sale}"
 
 
-def _origin_less_rate(draft: Draft, cells: Sequence[Value], rate: Value) -> str:
-    numbers = [f"({draft.values.plain_sql(value)})::DECIMAL(24, 6)" for value in cells]
-    percent = f"coalesce(({draft.values.plain_sql(rate)})::DECIMAL(24, 6), 0)"
-    units = in_cents(draft, cells[0])
-    whole = 100 if units or cells[0] not in draft.cents else 10_000
-    sql = f"round({' * '.join(numbers)} * (100 - {percent}) / {whole}, 4)"
-    return f"{{{', '.join([f'expression: {quoted(sql)}', *units])}}}"
+def _multiplied(draft: Draft, reading: AmountReading) -> str:
+    """Return the origin of an amount that is multiplied, and perhaps shared among lines."""
+    return multiplied(draft, reading, *_sharing(draft))
 
 
 def _price_times_quantity(draft: Draft) -> str:
@@ -410,9 +408,8 @@ def _open_amount(draft: Draft) -> str:
     price, quantity = draft.found.get(UNIT_PRICE), draft.found.get("quantity")
     written = []
     for reading in draft.readings:
-        if reading.rate is not None:
-            cells = draft.line_columns()
-            written.append(_origin_less_rate(draft, cells, reading.rate))
+        if reading.factor is not None:
+            written.append(_multiplied(draft, reading))
             continue
         column = [f"column: {quoted(reading.name)}"]
         of_pieces = price and quantity and f"{price.value.name} times {quantity.value.name}"

@@ -139,7 +139,17 @@ def find_states_beside(draft: Draft, states: OrderStates) -> list[OtherStates]:
         for question in asked
     }
     draft.open_states = {state for state, meaning in said.items() if meaning is None}
-    return other_states(draft.values, draft.found, states, said)
+    amount = OrderRows(draft.values, draft.found, draft.payment()).amount_sql()
+    return other_states(draft.values, draft.found, states, said, amount)
+
+
+def _is_below_zero(draft: Draft, flag: RowFlag, amount: str) -> bool:
+    """Return whether all rows that a column says went back are below zero."""
+    if flag.meaning is not Meaning.REFUND:
+        return False
+    sides = (f"count(*) FILTER ({flag.is_marked} AND {amount} {way} 0)" for way in ("<", ">"))
+    below, above = (int(draft.values.scalar(side)) for side in sides)
+    return bool(below) and not above
 
 
 def find_flags(draft: Draft, states: OrderStates | None) -> Sequence[RowFlag]:
@@ -150,6 +160,8 @@ def find_flags(draft: Draft, states: OrderStates | None) -> Sequence[RowFlag]:
     flags: Sequence[RowFlag] = row_flags(draft.values, draft.found, amount)
     # How many pieces were cancelled may be 0 or 1 in each row.
     flags = [flag for flag in flags if flag.meaning or not has_word(flag.value, OF_PIECES)]
+    # A row below zero went back as it is.
+    flags = [flag for flag in flags if not (amount and _is_below_zero(draft, flag, amount))]
     if draft.kind is not MappingKind.ORDERS:
         return [flag for flag in flags if flag.meaning]
     settled = "false"
