@@ -12,6 +12,7 @@ from ecom_assets.core.operations.steps import last_look, note_look
 from ecom_assets.core.settings.settings import Settings, load_settings
 from ecom_assets.orchestration.automation.instance.location import NO_RETRY
 from ecom_assets.orchestration.automation.reloading import reload_location
+from ecom_assets.orchestration.automation.requested_runs import UNFINISHED
 
 if TYPE_CHECKING:
     from ecom_assets.orchestration.automation.upload_runs import Reset
@@ -22,12 +23,6 @@ REQUESTED: Final = "ecom/uploads"
 EVERY_S: Final = 10
 MOST_TRIES: Final = 3
 """Runs that are started for a request while each of them is killed."""
-UNFINISHED: Final = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-]
 
 
 def upload_sensor(settings: Settings) -> dg.SensorDefinition:
@@ -48,7 +43,7 @@ def upload_sensor(settings: Settings) -> dg.SensorDefinition:
         if not waiting:
             note_look(settings.home)
             return dg.SkipReason("Nobody asks for an upload.")
-        filters = dg.RunsFilter(job_name=UPLOADS, statuses=UNFINISHED)
+        filters = dg.RunsFilter(job_name=UPLOADS, statuses=list(UNFINISHED))
         if unfinished := context.instance.get_run_records(filters, limit=1):
             run_id = unfinished[0].dagster_run.run_id
             note_look(settings.home, run_id)

@@ -434,6 +434,8 @@ def test_the_sensor_starts_one_run_for_all_that_is_asked_for(tmp_path: Path) -> 
             run = instance.create_run_for_job(job, tags={"ecom/uploads": "1,2"})
             assert started(instance) == [], f"run {number} is at them"
             assert progress_of(home, uploads.numbered(1)).waits_for == run.run_id
+            instance.report_run_canceling(run)
+            assert started(instance) == [], f"run {number} has not let go of them"
             instance.report_run_failed(run)
             assert started(instance) == ([f"1,2-{number + 1}"] if number < 2 else [])
     assert states(home) == ["failed", "failed"]
