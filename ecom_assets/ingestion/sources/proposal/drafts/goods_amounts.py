@@ -560,22 +560,24 @@ def _is_of_rows(draft: Draft, value: Value) -> bool:
 
 
 def _is_repeated(draft: Draft, value: Value) -> bool:
-    """Return whether all rows of an order with several have the same number above zero, and not the
-    same amount of the row.
+    """Return whether all rows of an order with several have the same number above zero; of rows that
+    name no goods, where not even their amounts differ, they may be a sale and its refund.
     """
     order = draft.found.get("order_id")
     if order is None:
         return False
     number = draft.values.number_sql(value)
-    measured = f"count(*) AS row_count, min({number}) AS least, max({number}) AS most"
-    if payment := draft.payment():
-        # A refund has the amounts of the sale of its order.
+    is_alike = "false"
+    payment = draft.payment()
+    if payment and "item_id" not in draft.found:
         money = draft.values.number_sql(payment)
-        measured += f", coalesce(min({money}) = max({money}) AND count({money}) > 1, false) AS same"
-    else:
-        measured += ", false AS same"
+        is_alike = f"coalesce(min({money}) = max({money}) AND count({money}) > 1, false)"
+    measured = [
+        *("count(*) AS row_count", f"min({number}) AS least", f"max({number}) AS most"),
+        f"{is_alike} AS is_alike",
+    ]
     by_order = select(measured, TABLE, f"{order.value.column} IS NOT NULL", order.value.column)
-    repeated = "count(*) FILTER (row_count > 1 AND least = most AND most <> 0 AND NOT same)"
+    repeated = "count(*) FILTER (row_count > 1 AND least = most AND most <> 0 AND NOT is_alike)"
     return bool(draft.values.rows(select(repeated, f"({by_order})"))[0][0])
 
 
