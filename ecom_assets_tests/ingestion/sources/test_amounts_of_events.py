@@ -144,6 +144,7 @@ def sold(
     return sum((amount for amount in amounts if amount is not None), Decimal()), notes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAYOUTS)
 @pytest.mark.parametrize("seed", range(2))
 def test_amounts_of_several_currencies_come_to_what_rates_say(
