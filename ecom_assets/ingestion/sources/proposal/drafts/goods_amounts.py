@@ -560,8 +560,8 @@ def _is_of_rows(draft: Draft, value: Value) -> bool:
 
 
 def _is_repeated(draft: Draft, value: Value) -> bool:
-    """Return whether all rows of an order with several have the same number above zero; of rows that
-    name no goods, where not even their amounts differ, they may be a sale and its refund.
+    """Return whether all rows of an order with several have the same number above zero. Rows that
+    name no goods, and do not even differ in their amounts, may be a sale and its refund.
     """
     order = draft.found.get("order_id")
     if order is None:
