@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Final, Literal
 
 from ecom_assets.core.tables.currencies import digits_of, rounded
 
@@ -22,12 +22,18 @@ def rate(share: float) -> str:
 
 
 def change(share: float | None) -> str:
-    """Return a relative change with its sign: +12.5%."""
-    return (
-        UNKNOWN
-        if share is None
-        else f"{'+' if share > 0 else MINUS if share < 0 else ''}{percent(abs(share))}"
-    )
+    """Return a relative change with its sign: +12.5%; without one where it reads as 0.0%."""
+    if share is None:
+        return UNKNOWN
+    sign = {"up": "+", "down": MINUS, "flat": ""}[direction_of(share)]
+    return f"{sign}{percent(abs(share))}"
+
+
+def direction_of(share: float) -> Literal["up", "down", "flat"]:
+    """Return whether a relative change is up, down, or flat as it is shown."""
+    if percent(abs(share)) == percent(0):
+        return "flat"
+    return "up" if share > 0 else "down"
 
 
 def amount(value: Decimal | float | None, currency: str = "") -> str:

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from ecom_assets.behaviour.questions.answer import answer_column, meaning_of
 from ecom_assets.core.rows import NamedValues, Row
 from ecom_assets.core.tables.contract import Contract, Ratio
+from ecom_assets.core.tables.formats import direction_of
 from ecom_assets.core.tables.intervals import FEW, differs
 from ecom_assets.interfaces.dashboard.formats import Kind, in_words
 
@@ -127,15 +128,14 @@ class Tile:
 
     def direction(self, change: float) -> str:
         """Return whether a change is up, down or flat."""
-        if change == 0:
-            return "flat"
-        return "up" if change > 0 else "down"
+        return direction_of(change)
 
     def feeling(self, change: float) -> str:
         """Return whether a change is good or bad; empty if it is neither."""
-        if self.better is None or change == 0:
+        direction = self.direction(change)
+        if self.better is None or direction == "flat":
             return ""
-        return "good" if self.direction(change) == self.better else "bad"
+        return "good" if direction == self.better else "bad"
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import pytest
 
 from ecom_assets.behaviour.events.names import event_name
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.core.tables.formats import MINUS
 from ecom_assets.interfaces.api.routes import behaviour
 from ecom_assets.interfaces.dashboard import trend_ways
 from ecom_assets.interfaces.dashboard.blocks import (
@@ -253,6 +254,27 @@ def test_a_period_of_retention_that_differs_from_that_of_the_others_is_marked() 
         ("mobile", "2"): "",
     }
     assert "Beyond chance" in [column.label for column in chart.columns]
+
+
+@each(
+    "change, said, feeling",
+    [
+        (0.0006, "+0.1% ▲", "good"),
+        (0.0004, "0.0% ■", ""),
+        (-0.0004, "0.0% ■", ""),
+        (-0.0006, f"{MINUS}0.1% ▼", "bad"),
+    ],
+)
+def test_a_change_that_reads_as_nothing_is_neither_up_nor_down(
+    change: float, said: str, feeling: str
+) -> None:
+    """9.05 % of sessions had a purchase, and before 9.0546 %."""
+    tile = Tile("Sessions with a purchase", 0.0905, "rate", "", previous=0.0905, change=change)
+    shown = read(
+        TEMPLATES.get_template("blocks/tiles.html").render(block=Tiles([tile]), view=NOBODY)
+    )
+    assert shown.one("span", class_="change").text == said
+    assert tile.feeling(change) == feeling
 
 
 @each(
