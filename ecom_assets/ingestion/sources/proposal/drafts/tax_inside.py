@@ -31,8 +31,8 @@ from ecom_assets.ingestion.sources.proposal.parts import (
 from ecom_assets.ingestion.sources.proposal.questions import PARTS, shown
 from ecom_assets.ingestion.sources.proposal.values import TABLE, Value
 
-_MOST_READINGS: Final = 4
-"""The most amounts of the goods that a question names."""
+_MOST_READINGS: Final = 8
+"""The most amounts of the goods that a question names, among them those without a rate."""
 
 
 def find_tax_inside(draft: Draft) -> None:
@@ -51,14 +51,15 @@ def find_tax_inside(draft: Draft) -> None:
         return
     plain = draft.readings or (AmountReading(begin),)
     without = tuple(replace(reading, factor=factor) for reading in plain)
+    asked = without[: max(_MOST_READINGS - len(plain), 0)]
     _carry_to_each_line(draft, factor)
     if is_proven:
         draft.readings = without
         draft.notes.append(f"{shown(begin)} counts{factor.text}: {inside.proof}")
     elif inside.is_likely():
-        draft.readings = (*without, *plain)[:_MOST_READINGS]
+        draft.readings = (*asked, *plain)
     else:
-        draft.readings = (*plain, *without)[:_MOST_READINGS]
+        draft.readings = (*plain, *asked)
     if len(draft.readings) > 1:
         draft.questions = [question for question in draft.questions if question.key != PARTS]
         ask_for_parts(draft, rows)
