@@ -327,7 +327,11 @@ def test_health_is_answered_when_all_connections_are_held(served: Running) -> No
 def test_health_is_answered_beyond_the_reserve(served: Running) -> None:
     with half_heads(served, ["127.0.0.2"], MOST_RESERVED + 20) as held:
         assert asked(served, HEALTH, "127.0.0.2") == 200
-        assert held[3].recv(10) == b"", "the oldest of the reserve gave way"
+        try:
+            left = held[3].recv(10)
+        except ConnectionResetError:  # so it may end, too: its half of a request was not read yet
+            left = b""
+        assert left == b"", "the oldest of the reserve gave way"
 
 
 def test_a_connection_of_the_reserve_answers_once(served: Running) -> None:
