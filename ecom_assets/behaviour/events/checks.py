@@ -20,7 +20,7 @@ from ecom_assets.behaviour.events.contracts import (
     QuarantinedEvents,
     RawEvents,
 )
-from ecom_assets.behaviour.events.queries import conflict_rows, event_text, shared_ids
+from ecom_assets.behaviour.events.queries import conflict_rows, event_text, shared_ids, unrated_text
 from ecom_assets.behaviour.events.same_order import order_of
 from ecom_assets.core.rows import NamedValues
 from ecom_assets.core.tables.check import (
@@ -34,7 +34,7 @@ from ecom_assets.core.tables.check import (
 )
 from ecom_assets.core.tables.contract import AMOUNT
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.formats import amount, counted
+from ecom_assets.core.tables.formats import counted
 from ecom_assets.core.tables.portable import NO, count_of, rows_of
 
 
@@ -215,12 +215,6 @@ PLAIN_NUMBER: Final = r"^[+-]?[0-9]{1,13}([.][0-9]{1,9})?$"
 """Numbers that every engine casts to an amount."""
 
 
-def _unrated_text(row: NamedValues) -> str:
-    code, sold = row["unrated_currency"], row["purchase_amount"]
-    purchases = "" if sold is None else f" (purchases of {amount(sold, code)})"
-    return f"{row['event_count']:,} in {code}{purchases}"
-
-
 @check(RawEvents, reads=(RawEvents,), warns=True)
 def amounts_have_a_rate(days: Days | None, raw: ir.Table) -> CheckResult:
     """Amounts are in the shop's currency or in one with a rate; others are not known."""
@@ -237,12 +231,10 @@ def amounts_have_a_rate(days: Days | None, raw: ir.Table) -> CheckResult:
     if not by_currency:
         return CheckResult(0, count_of(rows))
     total = sum(row["event_count"] for row in by_currency)
-    named = ", ".join(map(_unrated_text, by_currency[:EXAMPLES]))
-    more = f" and in {len(by_currency) - EXAMPLES:,} more" if len(by_currency) > EXAMPLES else ""
     sentence = (
-        f"The amounts of {total:,} events are not known, for want of a rate: {named}{more}. The "
-        "events count; add the rates to the file of ECOM_RATES and set ECOM_CURRENCY, then run "
-        "these days again."
+        f"The amounts of {total:,} events are not known, for want of a rate: "
+        f"{unrated_text(by_currency)}. The events count; add the rates to the file of ECOM_RATES "
+        "and set ECOM_CURRENCY, then run these days again."
     )
     evidence = {"sentence": sentence}
     return CheckResult(total, count_of(rows), by_currency[:EXAMPLES], metadata=evidence)

@@ -1,5 +1,6 @@
 """Queries about received events: reject reasons, surplus copies, and ids with two events."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import ibis.expr.types as ir
@@ -7,7 +8,7 @@ import ibis.expr.types as ir
 from ecom_assets.behaviour.events.contracts import CleanEvents, DuplicateEvents, QuarantinedEvents
 from ecom_assets.core.rows import Answer, NamedValues, Row
 from ecom_assets.core.tables.contract import HIDDEN
-from ecom_assets.core.tables.formats import exact_amount
+from ecom_assets.core.tables.formats import amount, exact_amount
 from ecom_assets.core.tables.queries import Page, Period, Reading, in_period, page_of, rejected_rows
 
 
@@ -28,6 +29,7 @@ WHO: Final = ("user_id", "device_id", "source_session_id")
 """The columns of an event that say who it was."""
 OF_EVENT: Final = (*WHO, "event_type", "product_id", "cart_amount", "sent_by", "received_date")
 LONGEST_NAMED: Final = 60
+MOST_NAMED_CURRENCIES: Final = 5
 """Characters of a text in a sentence: senders may make it as long as they like."""
 
 
@@ -96,14 +98,30 @@ def _shared_in(reading: Reading, period: Period | None) -> ir.Table:
     return shared if period is None else shared.filter(in_period(shared.event_date))
 
 
+def unrated_text(rows: Sequence[NamedValues]) -> str:
+    """Return which amounts have no rate, by currency: 2 in USD (purchases of 55.00) and in 3 more.
+
+    Args:
+        rows: A row for each `unrated_currency`, with its `event_count` and what purchases among
+            them come to (`purchase_amount`); None where there are none.
+    """
+    texts = []
+    for row in rows[:MOST_NAMED_CURRENCIES]:
+        code, sold = row["unrated_currency"][:LONGEST_NAMED], row["purchase_amount"]
+        purchases = "" if sold is None else f" (purchases of {amount(sold, code)})"
+        texts.append(f"{row['event_count']:,} in {code}{purchases}")
+    more = len(rows) - len(texts)
+    return ", ".join(texts) + (f" and in {more:,} more" if more else "")
+
+
 def event_text(row: NamedValues, *, with_person: bool = False) -> str:
     """Return an event as a sentence names it; `with_person` says who it is of, too."""
-    amount = "" if row["cart_amount"] is None else f" of {exact_amount(row['cart_amount'])}"
+    money = "" if row["cart_amount"] is None else f" of {exact_amount(row['cart_amount'])}"
     people = [row[name] for name in WHO if with_person and row.get(name) is not None]
     person = f" by {people[0][:LONGEST_NAMED]!r}" if people else ""
     sender = f", sent by {row['sent_by'][:LONGEST_NAMED]}" if row["sent_by"] else ""
     what = (row["event_type"] or "a copy of another day")[:LONGEST_NAMED]
     return (
-        f"{row['event_id'][:LONGEST_NAMED]!r} ({what}{amount}{person} on "
+        f"{row['event_id'][:LONGEST_NAMED]!r} ({what}{money}{person} on "
         f"{row['event_date']}{sender})"
     )

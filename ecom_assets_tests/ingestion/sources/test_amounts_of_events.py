@@ -5,6 +5,7 @@ import io
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -12,9 +13,13 @@ from typing import Any, Final
 import pytest
 
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.ingestion.sources.files.events import FileEvents
 from ecom_assets.ingestion.sources.files.mapping import EventMapping, load_mapping
+from ecom_assets.ingestion.sources.proposal.fields import MappingKind
 from ecom_assets.ingestion.sources.proposal.proposal import OWN, MappingSearch, read_by
 from ecom_assets.ingestion.sources.reading import FileReading
+from ecom_assets_tests.each import each
+from ecom_assets_tests.fresh_duckdb import fresh_duckdb
 
 Sale = tuple[Decimal, str]
 """What a purchase is worth, and in which currency."""
@@ -169,6 +174,65 @@ def test_amounts_without_a_rate_are_said_by_currency(tmp_path: Path, name: str) 
     assert unrated == sums["EUR"]
     assert f"{counts['USD']} in USD (purchases of {sums['USD']:,.2f})" in note
     assert f"{counts['GBP']} in GBP (purchases of {sums['GBP']:,.2f})" in note
+
+
+def test_of_many_currencies_five_are_named(tmp_path: Path) -> None:
+    """A purchase of 10.00 in each of eight currencies: seven have no rate."""
+    codes = ("EUR", "USD", "GBP", "CHF", "SEK", "NOK", "DKK", "PLN")
+    sales = [(Decimal("10.00"), code) for code in codes for _ in range(3)]
+    written = columns("amount", "currency")(sales)
+    _, (note,) = sold(tmp_path, "many.csv", written, {}, currency="EUR")
+    assert note.startswith("Amounts of 21 events are not known")
+    assert note.count("(purchases of 30.00)") == 5
+    assert " and in 2 more; set ECOM_CURRENCY" in note
+
+
+def test_of_parquet_files_amounts_without_a_rate_are_said_whatever_columns_are_read(
+    tmp_path: Path,
+) -> None:
+    """Two purchases of 20.00 and 5.00 dollars, and one of 7.50 euros, without the check of rows."""
+    rows = [(f"e{n}", n, amount, code) for n, amount, code in PURCHASES]
+    path, mapping = tmp_path / "events.parquet", tmp_path / "m.yaml"
+    with fresh_duckdb() as con:
+        con.execute("CREATE TABLE rows (id VARCHAR, n INTEGER, amount DECIMAL(9, 2), code VARCHAR)")
+        con.executemany("INSERT INTO rows VALUES (?, ?, ?, ?)", rows)
+        con.execute(
+            "COPY (SELECT id, 'u' || n AS who, 'purchase' AS what, TIMESTAMP '2026-03-02' AS at, "
+            f"amount, code FROM rows) TO '{path}'"
+        )
+    mapping.write_text(
+        "fields: {event_id: id, user_id: who, event_type: what, event_timestamp: {column: at, "
+        "timezone: UTC}, cart_value: amount, currency: code}"
+    )
+    settings = Settings(home=tmp_path / "home", currency="EUR", events_mapping=str(mapping))
+    events = replace(FileEvents.open([str(path)], settings), row_check=None)
+    (note,) = events.naming(["event_type"]).rows.notes
+    assert "2 in USD (purchases of 25.00); set" in note
+
+
+PURCHASES: Final = ((1, "20.00", "USD"), (2, "5.00", "USD"), (3, "7.50", "EUR"))
+
+
+DEEP: Final = 3_000
+HARMFUL: Final = (
+    "[" * 200_000,
+    '[{"type":' * 50_000,
+    '{"a":' + "[" * DEEP + "]" * DEEP + "}",
+    '{"a":' * DEEP + "1" + "}" * DEEP,
+    "page_view" + " " * 1_000_000 + "x",
+)
+
+
+@each("cell", HARMFUL)
+def test_a_cell_that_was_made_to_harm_is_a_text_like_others(tmp_path: Path, cell: str) -> None:
+    """Python's reader of JSON ended at such depths, and signs were looked for from each blank."""
+    path = tmp_path / "events.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["time", "user_id", "stuff"])
+        writer.writerows([f"2026-03-0{n} 10:00:00", f"u{n}", cell] for n in range(1, 6))
+    search = MappingSearch([str(path)], Settings(home=tmp_path / "home"), MappingKind.EVENTS)
+    assert "event_type" in {one.key for one in search.proposal({"timezone": "UTC"}, OWN).questions}
 
 
 def test_an_amount_whose_name_says_the_currency_is_of_that_one(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def _classified_rows(
     return rows.select(*columns, "reject_reason", "has_unread_amount")
 
 
-def _accepted(classified: ir.Table, rule: CleaningRule) -> ir.Table:
+def _accepted_copies(classified: ir.Table, rule: CleaningRule) -> ir.Table:
     return clean.accepted(classified.drop("has_unread_amount"), rule)
 
 
@@ -141,7 +141,7 @@ def _as_clean_events(copies: ir.Table) -> ir.Table:
     return clean.as_clean_events(copies, [])
 
 
-def _with_visitors_of_all(
+def _events_of_visitors(
     events: ir.Table,
     merged: ir.Table,
     rule: IdentityRule,
@@ -251,9 +251,12 @@ class FileEvents:
         """What it takes to say who did what and when: robots,
         which the user agent shows, link nobody.
 
-        Nor do public keys in the sessions of others.
+        Nor do public keys in the sessions of others. Where amounts are converted, notes say which
+        of them have no rate.
         """
-        return (*FEW_COLUMNS, "user_agent", "sent_by") if self.identity.has_links else FEW_COLUMNS
+        of_links = ("user_agent", "sent_by") if self.identity.has_links else ()
+        of_amounts = ("cart_value", "unrated_currency") if self.files.convert else ()
+        return (*FEW_COLUMNS, *of_links, *of_amounts)
 
     def naming(self, columns: Iterable[str]) -> "FileEvents":
         """Return the same files with these columns in addition to visitor, event type and time.
@@ -289,14 +292,11 @@ class FileEvents:
 
     def _with_robots(self, unique: ir.Table) -> ir.Table:
         """Return unique copies as clean events, which say whether they are of a robot."""
-        if not self._has_few_rows:
-            return clean.as_clean_events(unique, self._robots)
-        events = (
-            computed(_as_clean_events, {"copies": unique})
-            if self._robots == []
-            else clean.as_clean_events(unique, self._robots)
-        )
-        return self._as_temporary(EVENTS, events)
+        if self._has_few_rows and self._robots == []:
+            events = computed(_as_clean_events, {"copies": unique})
+        else:
+            events = clean.as_clean_events(unique, self._robots)
+        return self._as_temporary(EVENTS, events) if self._has_few_rows else events
 
     @cached_property
     def _robots(self) -> list[str] | None:
@@ -343,7 +343,7 @@ class FileEvents:
                 "columns": columns,
                 "names_step": self.names_step,
             }
-            rows = computed(_with_visitors_of_all, asked)
+            rows = computed(_events_of_visitors, asked)
         else:
             rows = _columns_of(
                 with_visitors_of_all(
@@ -541,7 +541,7 @@ class FileEvents:
     def _copies(self) -> ir.Table:
         """Return the clean rows, including surplus copies."""
         rows = self._classified
-        copies = computed(_accepted, {"classified": rows, "rule": self.rule})
+        copies = computed(_accepted_copies, {"classified": rows, "rule": self.rule})
         # Of many rows a view, because the engine would store what a query names twice, with all its
         # columns.
         kind = "TABLE" if self._has_few_rows else "VIEW"

@@ -11,7 +11,9 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from ecom_assets.core.tables.formats import amount, counted
+from ecom_assets.behaviour.events.queries import unrated_text
+from ecom_assets.core.rows import named_rows
+from ecom_assets.core.tables.formats import counted
 from ecom_assets.core.warehouse.sql_text import ident, select, text
 from ecom_assets.ingestion.sources.files.mapping import EventMapping, RecordMapping, TimeField
 from ecom_assets.ingestion.sources.files.records import RecordFiles
@@ -56,7 +58,7 @@ def notes_of(files: RecordFiles, read: str) -> list[str]:
         files: The files.
         read: The name of a table or view of their rows, with the instants as read.
     """
-    return [*_twice(files, read), *_weights(files), *_unrated(files)]
+    return [*_twice(files, read), *_weights(files), *_unrated(files, read)]
 
 
 def impossible_times(files: RecordFiles) -> list[str]:
@@ -179,30 +181,27 @@ def _weights(files: RecordFiles) -> list[str]:
     return [sentence]
 
 
-def _unrated(files: RecordFiles) -> list[str]:
+def _unrated(files: RecordFiles, read: str) -> list[str]:
     """Return which amounts of events are not known, as they are of another currency than the
     shop's, and no rate says what they are worth.
     """
     if not isinstance(files.mapping, EventMapping) or files.convert is None or not files.currency:
         return []
     sold = "sum(TRY_CAST(cart_value AS DECIMAL(24, 4))) FILTER (event_type = 'purchase')"
+    names = ("unrated_currency", "event_count", "purchase_amount")
     by_currency = select(
         f"unrated_currency, count(*), {sold}",
-        f"({files.received_sql()})",
+        read,
         "unrated_currency IS NOT NULL",
         "unrated_currency",
     )
-    counts = files.con.execute(f"{by_currency} ORDER BY 2 DESC, 1").fetchall()
-    if not counts:
+    rows = named_rows(names, files.con.execute(f"{by_currency} ORDER BY 2 DESC, 1").fetchall())
+    if not rows:
         return []
-    each = ", ".join(
-        f"{count:,} in {code}" + (f" (purchases of {amount(sold, code)})" if sold else "")
-        for code, count, sold in counts
-    )
-    total = counted(sum(count for _, count, _ in counts), "event")
+    total = counted(sum(row["event_count"] for row in rows), "event")
     sentence = (
         f"Amounts of {total} are not known, as no rate says what they are worth in "
-        f"{files.currency}: {each}; set ECOM_CURRENCY, the shop's currency, and ECOM_RATES, a file "
-        "of date, currency and rate"
+        f"{files.currency}: {unrated_text(rows)}; set ECOM_CURRENCY, the shop's currency, and "
+        "ECOM_RATES, a file of date, currency and rate"
     )
     return [sentence]

@@ -3,13 +3,13 @@ products (`category;product;pieces;amount`, a comma between two); and what hits 
 each thing that may happen (`Page Views`, `Cart Additions`, `Orders`).
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from ecom_assets.core.tables.values import NO, YES
 from ecom_assets.core.warehouse.sql_text import text
+from ecom_assets.ingestion.sources.files.shape import json_in
 from ecom_assets.ingestion.sources.proposal.bare_names import bare
 from ecom_assets.ingestion.sources.proposal.event_type_words import known_event_type
 from ecom_assets.ingestion.sources.proposal.values import FileValues, Value
@@ -118,7 +118,7 @@ def _lists_events(values: FileValues, value: Value) -> bool:
     cells = [cell for cell, _ in values.counts(value, _MOST_CELLS)]
     if values.format == "csv" and cells[0].startswith("["):
         return any(map(_is_list_of_events, cells))
-    parted = [re.split(r"\s*[|;,>]+\s*", cell) for cell in cells]
+    parted = [[part.strip() for part in re.split("[|;,>]+", cell)] for cell in cells]
     lists = [parts for parts in parted if len(parts) > 1 and all(map(known_event_type, parts))]
     return len(lists) * 2 > len(cells)
 
@@ -128,13 +128,11 @@ _MOST_CELLS: Final = 20
 
 
 def _is_list_of_events(cell: str) -> bool:
-    try:
-        events = json.loads(cell)
-    except ValueError:
+    events = json_in(cell)
+    if not isinstance(events, list) or len(events) < 2 or not isinstance(events[0], dict):  # noqa: PLR2004 (several)
         return False
-    first = events[0] if events else None
-    names = {*map(bare, first)} if isinstance(first, dict) else set()
-    return len(events) > 1 and bool(names & _TIMES_OF_EVENTS) and bool(names & _NAMES_OF_EVENTS)
+    names = {*map(bare, events[0])}
+    return bool(names & _TIMES_OF_EVENTS) and bool(names & _NAMES_OF_EVENTS)
 
 
 _TIMES_OF_EVENTS: Final = frozenset(

@@ -4,7 +4,6 @@ numbers with which separators.
 Of JSON: where the records of a document lie, and the lists of items that records have.
 """
 
-import json
 import re
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -43,7 +42,7 @@ from ecom_assets.ingestion.sources.files.packed_cells import PackedCell
 from ecom_assets.ingestion.sources.files.plain import CURRENCY_SIGNS, Numerals, currency_sql
 from ecom_assets.ingestion.sources.files.records import RecordFiles
 from ecom_assets.ingestion.sources.files.shape import WHOLE as RECORD
-from ecom_assets.ingestion.sources.files.shape import RowShape, at, shaped_records
+from ecom_assets.ingestion.sources.files.shape import RowShape, at, json_in, shaped_records
 from ecom_assets.ingestion.sources.files.sql import json_pointer
 from ecom_assets.ingestion.sources.files.table_heads import TableKeys, delimiter_of
 from ecom_assets.ingestion.sources.files.unpacked import sheet_of, unpacked
@@ -1255,7 +1254,8 @@ def _members(con: duckdb.DuckDBPyConnection, value: str) -> list[str]:
     is_object = f"CASE WHEN json_valid({value}) THEN json_type({value}) = 'OBJECT' ELSE false END"
     first = f"{select('*', ROWS_OF_FILE)} LIMIT {MOST_LOOKED_AT}"
     rows = con.execute(f"{select(value, first, is_object)} LIMIT 1000").fetchall()
-    return list(dict.fromkeys(name for (cell,) in rows for name in json.loads(cell)))
+    objects = (content for (cell,) in rows if isinstance(content := json_in(cell), dict))
+    return list(dict.fromkeys(name for content in objects for name in content))
 
 
 COLUMNS_AT_ONCE = 50
