@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 import yaml
 
 from ecom_assets.core.settings.uploaded import KINDS
-from ecom_assets.core.tables.values import NO, YES
 from ecom_assets.ingestion.sources.files.mapping_content import HEADER_CURRENCIES
 from ecom_assets.ingestion.sources.mapping_file import shipped_file
 from ecom_assets.ingestion.sources.proposal.bare_names import bare
@@ -39,6 +38,7 @@ from ecom_assets.ingestion.sources.proposal.values import (
     MOST_THAT_DIFFER,
     FileValues,
     Value,
+    is_flag,
 )
 from ecom_assets.ingestion.sources.record_feed import feeds
 
@@ -789,12 +789,6 @@ def is_amount(values: FileValues, value: Value) -> bool:
     return _is_number(values, value) and not is_flag(values, value)
 
 
-def is_flag(values: FileValues, value: Value) -> bool:
-    """Return whether a column has nothing but words for yes and no."""
-    found = {name.casefold() for name, _ in values.counts(value, 3)}
-    return bool(found) and found <= YES | NO
-
-
 def _are_states(values: FileValues, value: Value) -> bool:
     """Return whether values are the states of orders: a few, with words of states,
     unless only one thing is so named.
@@ -886,7 +880,7 @@ def has_decimals(values: FileValues, value: Value) -> bool:
     return bool(values.matching(value, DECIMALS))
 
 
-def digits_of(values: FileValues, value: Value) -> int:
+def decimals_of(values: FileValues, value: Value) -> int:
     """Return how many decimals amounts of a column have: two, or more if its numbers have more."""
     number = values.number_sql(value)
     for digits in (2, 3):

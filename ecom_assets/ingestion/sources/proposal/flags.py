@@ -14,7 +14,6 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     ORDER_TOTAL,
     Found,
     free_values,
-    is_flag,
     numbers_left,
 )
 from ecom_assets.ingestion.sources.proposal.questions import (
@@ -31,7 +30,7 @@ from ecom_assets.ingestion.sources.proposal.state_words import (
     says_it_counts,
     seems_no_sale,
 )
-from ecom_assets.ingestion.sources.proposal.values import FIRST, TABLE, FileValues, Value
+from ecom_assets.ingestion.sources.proposal.values import FIRST, TABLE, FileValues, Value, is_flag
 
 _CHOICES: Final = (Meaning.SALE, Meaning.NO_SALE, Meaning.REFUND)
 _SHARE, _FEWEST_WITHOUT, _NEAR = 0.98, 3, "0.0051"

@@ -7,12 +7,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from ecom_assets.core.tables.values import NO, YES
+from ecom_assets.core.tables.values import NO
 from ecom_assets.core.warehouse.sql_text import text
 from ecom_assets.ingestion.sources.files.shape import json_in
 from ecom_assets.ingestion.sources.proposal.bare_names import bare
 from ecom_assets.ingestion.sources.proposal.event_type_words import known_event_type
-from ecom_assets.ingestion.sources.proposal.values import FileValues, Value
+from ecom_assets.ingestion.sources.proposal.values import FileValues, Value, is_flag
 
 _TYPES: Final = {
     "1": "purchase",
@@ -53,18 +53,12 @@ def counts_of_types(values: FileValues) -> dict[str, Value]:
     for value in values.values:
         kind = known_event_type(_without_flag(value.last_name)) if value.is_column else None
         is_count = kind in _COUNTED and (
-            values.matching(value, r"\d+") == values.filled(value) > 0 or _is_said(values, value)
+            values.matching(value, r"\d+") == values.filled(value) > 0 or is_flag(values, value)
         )
         if kind and is_count:
             found.setdefault(kind, value)
     are_of_visits = len(found) > 1 and bool(_OF_VISITS & found.keys())
     return {kind: found[kind] for kind in _COUNTED if kind in found} if are_of_visits else {}
-
-
-def _is_said(values: FileValues, value: Value) -> bool:
-    """Return whether a column has nothing but words for yes and no."""
-    found = {name.casefold() for name, _ in values.counts(value, 3)}
-    return bool(found) and found <= YES | NO
 
 
 def _without_flag(name: str) -> str:

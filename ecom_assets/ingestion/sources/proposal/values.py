@@ -22,7 +22,7 @@ from ecom_assets.core.clock import today_in
 from ecom_assets.core.errors import SourceError
 from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.placeholders import NULLS
-from ecom_assets.core.tables.values import FIRST_PLAUSIBLE, LAST_PLAUSIBLE, batches_of
+from ecom_assets.core.tables.values import FIRST_PLAUSIBLE, LAST_PLAUSIBLE, NO, YES, batches_of
 from ecom_assets.core.warehouse.local import within_child
 from ecom_assets.core.warehouse.sql_text import (
     date_literal,
@@ -1109,6 +1109,12 @@ def least_read(filled: int) -> float:
     """Return how many of so many values a format must read."""
     allowed = filled * MOST_ODD_SHARE
     return filled - max(allowed, 1 if filled > FEWEST_WITH_ODD else 0)
+
+
+def is_flag(values: FileValues, value: Value) -> bool:
+    """Return whether a column has nothing but words for yes and no."""
+    words = {name.casefold() for name, _ in values.counts(value, 3)}
+    return bool(words) and words <= YES | NO
 
 
 def _reading(value: Value, form: str) -> str:

@@ -16,7 +16,7 @@ from ecom_assets.ingestion.sources.proposal.drafts.goods_amounts import (
     amount_to_explain,
     ask_for_parts,
 )
-from ecom_assets.ingestion.sources.proposal.fields import digits_of, numbers_of_rows
+from ecom_assets.ingestion.sources.proposal.fields import decimals_of, numbers_of_rows
 from ecom_assets.ingestion.sources.proposal.parts import (
     HIGHEST_TAX,
     NEAR,
@@ -118,7 +118,7 @@ class _TaxInside:
     def found(self) -> tuple[Factor | None, bool]:
         """Return by what the amount is to be multiplied, and whether sums prove it."""
         digits = max(
-            (digits_of(self.draft.values, v) for v in self.draft.line_columns()), default=2
+            (decimals_of(self.draft.values, v) for v in self.draft.line_columns()), default=2
         )
         whole, tax, is_proven = self._tax_of_whole()
         rate = self._rate(tax)
