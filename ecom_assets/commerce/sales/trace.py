@@ -187,7 +187,7 @@ def _purchases(context: TraceContext) -> ir.Table:
         context.on_day(CleanEvents, "event_date"), context.rules["places"]()
     )
     for name in PurchaseRevenueDaily.key[1:]:
-        if context.row[name] != "(all)":
+        if context.row[name] != ALL:
             bought = bought.filter(bought[name] == context.row[name])
     return bought.mutate(status=(bought.event_type == "refund").ifelse("refunded", "shipped"))
 
@@ -201,7 +201,7 @@ def _week(context: TraceContext, **conditions: Any) -> ir.Table:  # noqa: ANN401
     monday = row["week_start_date"]
     sold = by_category_or_item(context.within(Sales, monday, monday + timedelta(days=6)))
     for name in ("item_category", "city_id"):
-        sold = sold if row[name] == "(all)" else sold.filter(sold[name] == row[name])
+        sold = sold if row[name] == ALL else sold.filter(sold[name] == row[name])
     if "is_new" in conditions:
         customers = context.table(Customer)
         first = customers.filter(

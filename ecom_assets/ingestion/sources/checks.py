@@ -34,7 +34,7 @@ from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.check import EXAMPLES, CheckResult, TableCheck, rows_on_days
 from ecom_assets.core.tables.contract import Contract
 from ecom_assets.core.tables.currencies import rounded
-from ecom_assets.core.tables.days import Days
+from ecom_assets.core.tables.days import Days, span_text
 from ecom_assets.core.tables.portable import count_of, rows_of, value_of, values_of
 from ecom_assets.core.tables.received import (
     NO_DAYS,
@@ -914,5 +914,4 @@ def _received_dates(rows: ir.Table) -> set[date]:
 
 
 def _span(days: Days) -> str:
-    first, last = days.first, days.dates[-1]
-    return str(first) if first == last else f"{first} to {last}"
+    return span_text(days.first, days.dates[-1])

@@ -15,6 +15,7 @@ from ecom_assets.commerce.costs.costs import classified
 from ecom_assets.commerce.marketing.contracts import REASON_MEANINGS as MEANINGS_OF_ADS
 from ecom_assets.commerce.marketing.spend import classified as classified_ads
 from ecom_assets.core.errors import UsageError
+from ecom_assets.core.rows import without_none
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables import formats
 from ecom_assets.core.tables.portable import rows_of
@@ -111,7 +112,7 @@ class ClassifiedFileReading:
         rows = self._rows
         refused = rows.filter(rows.reject_reason == reason)
         (row,) = self._fetched(refused.select(*self.shown, "malformed_row").limit(1)) or ({},)
-        return {name: value for name, value in row.items() if value is not None}
+        return without_none(row)
 
     @cached_property
     def filled_count(self) -> int:

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
-from typing import Any
 
 import dagster as dg
 import ibis
@@ -20,6 +19,7 @@ from ecom_assets.behaviour.events.assets import EVENT_TABLE
 from ecom_assets.behaviour.events.contracts import RawEvents
 from ecom_assets.core.clock import Clock, now_utc, today_in
 from ecom_assets.core.errors import SettingError, SourceError, WarehouseError, did_you_mean
+from ecom_assets.core.rows import Row, named_rows
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.stated_currency import note_currencies
 from ecom_assets.core.tables.asset import subject_of
@@ -470,10 +470,10 @@ class EventTable:
             for row in result
         }
 
-    def _query(self, sql: str) -> list[dict[str, Any]]:
+    def _query(self, sql: str) -> list[Row]:
         with contextlib.closing(self.con.raw_sql(sql)) as cursor:
             names = [column.name.lower() for column in cursor.description]
-            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            return named_rows(names, cursor.fetchall())
 
 
 def _spelled(value: str, key: KeyKind | None) -> str:

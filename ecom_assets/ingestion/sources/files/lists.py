@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 
 from ecom_assets.core.errors import SourceError
+from ecom_assets.core.rows import named_rows
 from ecom_assets.core.warehouse.local import within_child
 from ecom_assets.core.warehouse.sql_text import ident, select, text
 from ecom_assets.ingestion.sources.files.cells import CellFiles
@@ -111,8 +112,7 @@ class ListFile:
 
     def rows(self, names: Sequence[str]) -> list[dict[str, str | None]]:
         """Return some columns of each row, in the order of the file, as `sql` has them."""
-        rows = self.cells.con.execute(self.sql(names)).fetchall()
-        return [dict(zip(names, row, strict=True)) for row in rows]
+        return named_rows(names, self.cells.con.execute(self.sql(names)).fetchall())
 
 
 def _names_of(layout: Layout) -> dict[str, str]:
