@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -301,9 +302,8 @@ def _group(item: pytest.Item) -> str | None:
         # a group.
         return f"api/{item.path.stem}" if item.get_closest_marker("slow") else "api"
     module = item.getparent(pytest.Module)
-    names = (*getattr(item, "fixturenames", ()), *(vars(module.obj) if module else ()))
-    fills = "platform" in names or any(
-        name.endswith(("Platform", "customer_stories")) for name in names
+    fills = "platform" in getattr(item, "fixturenames", ()) or (
+        module is not None and _has_platform(module)
     )
     of_the_page = item.path.stem.startswith(
         "test_metrics_doc"
@@ -313,6 +313,12 @@ def _group(item: pytest.Item) -> str | None:
         if fills
         else None
     )
+
+
+@cache
+def _has_platform(module: pytest.Module) -> bool:
+    """Return whether a file of tests names a platform, or the stories that fill one."""
+    return any(name.endswith(("Platform", "customer_stories")) for name in vars(module.obj))
 
 
 @pytest.fixture(scope="module")
