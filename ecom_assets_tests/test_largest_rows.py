@@ -25,7 +25,7 @@ from ecom_assets.commerce.sales.sales import DIMENSIONS
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.asset import TableAsset
 from ecom_assets.core.tables.days import Days
-from ecom_assets.core.tables.values import WIDEST_AMOUNT, WIDEST_QUANTITY
+from ecom_assets.core.tables.values import MAX_QUANTITY, WIDEST_AMOUNT
 from ecom_assets_tests.builders import DAY_ONE, Row, at, order_line, received
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.platform import ShopPlatform
@@ -35,7 +35,7 @@ WHO = st.sampled_from(["anna", "ben", "日本", "a" * 300, "-7", "1e9"])
 AMOUNTS = st.sampled_from(
     [Decimal(0), Decimal("0.01"), WIDEST_AMOUNT - Decimal("0.01"), WIDEST_AMOUNT]
 )
-QUANTITIES = st.sampled_from([1, 2, WIDEST_QUANTITY])
+QUANTITIES = st.sampled_from([1, 2, MAX_QUANTITY])
 MINUTES = st.integers(0, 3 * 24 * 60 - 1)
 
 
@@ -55,9 +55,7 @@ class WholePlatform(ShopPlatform):
 @cache
 def platform() -> WholePlatform:
     """One warehouse, emptied between examples, so that it compiles a slice once."""
-    settings = Settings(
-        home=Path("never written"), max_amount=WIDEST_AMOUNT, max_quantity=WIDEST_QUANTITY
-    )
+    settings = Settings(home=Path("never written"), max_amount=WIDEST_AMOUNT)
     return WholePlatform(settings)
 
 

@@ -9,10 +9,11 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
+from unittest.mock import patch
 
 import httpx2
 import pytest
@@ -24,6 +25,7 @@ from mcp_types import TextContent
 from ecom_assets.core.http_server.callers import Caller, Scope
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.tables.contract import HIDDEN
+from ecom_assets.interfaces.api import app
 from ecom_assets.interfaces.api.app import build_app, build_stack
 from ecom_assets.interfaces.api.auth.callers import PERSONAL_COLUMNS, scope_for
 from ecom_assets.interfaces.api.mcp.server import build_http
@@ -259,23 +261,28 @@ class Servers:
     warm: str
 
 
+def without_cache() -> AbstractContextManager[object]:
+    """Build servers that keep no answers in memory."""
+    return patch.object(app, "CACHE_BYTES", 0)
+
+
 @pytest.fixture(scope="module")
 def pages(settings: Settings) -> Iterator[Servers]:
     """The API with the dashboard."""
-    without = settings.model_copy(update={"api_cache_mb": 0})
-    with ExitStack() as servers:
-        cold, warm = (
-            servers.enter_context(served(build_dashboard_stack(each)))  # type: ignore[arg-type]
-            for each in (without, settings)
-        )
+    warm_stack = build_dashboard_stack(settings)
+    with without_cache():
+        cold_stack = build_dashboard_stack(settings)
+    with served(cold_stack) as cold, served(warm_stack) as warm:  # type: ignore[arg-type]
         yield Servers(cold.address, warm.address)
 
 
 @pytest.fixture(scope="module")
 def tools(settings: Settings) -> Iterator[Servers]:
     """The API with the tools of assistants."""
-    without = settings.model_copy(update={"api_cache_mb": 0})
-    with served(build_http(without)) as cold, served(build_http(settings)) as warm:  # type: ignore[arg-type]
+    warm_app = build_http(settings)
+    with without_cache():
+        cold_app = build_http(settings)
+    with served(cold_app) as cold, served(warm_app) as warm:  # type: ignore[arg-type]
         yield Servers(cold.address, warm.address)
 
 
@@ -477,10 +484,13 @@ def test_nor_does_a_redis_that_processes_share(settings: Settings) -> None:
     values = Asked("GET", "/v1/analytics/values", {"column": "device_id"})
     with running_redis() as redis:
         url = type(settings.redis_url)(redis.url)
-        shared = settings.model_copy(update={"redis_url": url, "api_cache_mb": 0})
-        without = settings.model_copy(update={"api_cache_mb": 0})
-        with served(build_stack(without, build_app(without))) as cold:  # type: ignore[arg-type]
-            with served(build_stack(shared, build_app(shared))) as first:  # type: ignore[arg-type]
+        shared = settings.model_copy(update={"redis_url": url})
+        with without_cache():
+            alone, *processes = (
+                build_stack(each, build_app(each)) for each in (settings, shared, shared)
+            )
+        with served(alone) as cold:  # type: ignore[arg-type]
+            with served(processes[0]) as first:  # type: ignore[arg-type]
                 assert values.ask(first.address, "everything").status_code == 200
-            with served(build_stack(shared, build_app(shared))) as second:  # type: ignore[arg-type]
+            with served(processes[1]) as second:  # type: ignore[arg-type]
                 compare(Servers(cold.address, second.address), values)

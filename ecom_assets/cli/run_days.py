@@ -24,6 +24,7 @@ from ecom_assets.ingestion.sources.ad_spend import FileAdSpend, require_accounts
 from ecom_assets.ingestion.sources.costs import FileCosts
 from ecom_assets.ingestion.sources.day_spans import (
     GAP_DAYS,
+    MAX_DAYS,
     DayOfFile,
     days_of_files,
     parts_of,
@@ -168,11 +169,11 @@ class DaysOfRun:
             first, last = self._requested(
                 Days.from_dates(day for days in covered for day in days.dates), opened
             )
-            if (last - first).days >= self.settings.max_days:
+            if (last - first).days >= MAX_DAYS:
                 inside = [
                     file for file in self._file_days(opened) if first <= file.received <= last
                 ]
-                require_span(first, min(last, self.today), self.settings.max_days, inside)
+                require_span(first, min(last, self.today), inside)
             return first, last
 
     def parts(self, days: Days, stored: Callable[[], Iterable[date]] = tuple) -> list[Days]:

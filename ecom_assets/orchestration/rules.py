@@ -146,18 +146,15 @@ def user_key(settings: Settings) -> KeyKind:
 
 def source_gate(settings: Settings) -> SourceGate:
     """Return the thresholds at which the source guard stops a run."""
-    return SourceGate(
-        settings.gate_refused_share, settings.gate_fall_share, settings.gate_least_rows
-    )
+    return SourceGate(settings.gate_refused_share, settings.gate_fall_share)
 
 
 def order_rule(settings: Settings) -> OrderRule:
     """Return the rule that decides which order lines are clean."""
     return OrderRule(
         settings.max_amount,
-        settings.max_quantity,
-        settings.first_plausible_day,
-        settings.set_currency,
+        first_day=settings.first_plausible_day,
+        currency=settings.set_currency,
     )
 
 
@@ -187,20 +184,10 @@ def account_zones(settings: Settings) -> AccountZones:
 
 def customer_rule(settings: Settings) -> CustomerRule:
     """Return the thresholds for active, engaged and premium customers."""
-    setting = (
-        "engagement_high_sessions, ECOM_ENGAGEMENT_HIGH_S, ECOM_ENGAGEMENT_HIGH_SCORE or "
-        "ECOM_TIER_ENTERPRISE_AMOUNT"
-    )
     expected_fields = customer_mapping(settings).expected_fields
-    with about_setting(setting):
+    with about_setting("tier_enterprise_amount"):
         return CustomerRule(
             active_days=settings.customer_active_days,
-            medium_sessions=settings.engagement_medium_sessions,
-            medium_engaged_s=settings.engagement_medium_s,
-            high_sessions=settings.engagement_high_sessions,
-            high_engaged_s=settings.engagement_high_s,
-            medium_score=settings.engagement_medium_score,
-            high_score=settings.engagement_high_score,
             expected_fields=expected_fields,
             premium_amount=settings.tier_premium_amount,
             enterprise_amount=settings.tier_enterprise_amount,

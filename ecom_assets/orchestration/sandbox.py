@@ -277,8 +277,6 @@ class Today:
 RETRY_S = 0.01
 """Short, as `RETRY_BASE_S`."""
 SECRETS = {name for name, field in Settings.model_fields.items() if field.annotation is SecretStr}
-RATES = {name for name in Settings.model_fields if name.endswith("_events_per_s")}
-"""The settings with the sending rate of each tool."""
 
 
 @contextmanager
@@ -300,7 +298,7 @@ def sandbox_destinations(settings: Settings) -> Iterator[Mapping[str, Destinatio
         patient = {
             "delivery_retry_base_s": RETRY_S,
             "delivery_pause_s": RETRY_S,
-            **dict.fromkeys(RATES, 0.0),
+            "delivery_events_per_s": 0.0,
         }
         receiver_settings = settings.model_copy(update={**addresses, **patient})
         with opened_destinations(receiver_settings, SANDBOX_ACCOUNT) as opened:

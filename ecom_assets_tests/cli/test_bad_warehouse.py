@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from ecom_assets.core.warehouse.engines.duckdb import engine
 from ecom_assets.core.warehouse.engines.duckdb import engine as embedded
 from ecom_assets_tests.cli.contents import contents
 from ecom_assets_tests.command import CommandResult, ecom, page_views, small_shop
@@ -70,9 +71,10 @@ def holder(home: Path) -> Iterator[int]:
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [("run",), ("status",)])
 def test_a_warehouse_of_another_process_is_said_to_be_in_use(
-    home: Path, holder: int, command: tuple[str, ...]
+    home: Path, holder: int, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    result = ecom(*command, home=home, env={"ECOM_WAREHOUSE_PATIENCE_S": "0.3"})
+    monkeypatch.setattr(engine, "PATIENCE_S", 0.3)
+    result = ecom(*command, home=home)
     assert result.exit_code == 1
     assert re.fullmatch(
         rf"{warehouse(home)} is in use by process {holder} \(.*import duckdb.*\), "

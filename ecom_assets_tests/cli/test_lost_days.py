@@ -348,8 +348,8 @@ def test_a_confirmed_stray_row_costs_its_day_only(
     refused = run(landing, home)
     assert refused.exit_code == 2
     assert refused.sentence.startswith(
-        "The data span 4,386 days, from 2014-01-01 to 2026-01-03, more than ECOM_MAX_DAYS=1830: 1 "
-        "row of received_date=2014-01-01/events.csv of 2014-01-01 is far from all others; "
+        "The data span 4,386 days, from 2014-01-01 to 2026-01-03, more than 1,830: 1 row of "
+        "received_date=2014-01-01/events.csv of 2014-01-01 is far from all others; "
     )
     assert not home.exists()
     meant = run(landing, home, "--from", "2014-01-01", "--to", "2026-01-03")

@@ -31,7 +31,6 @@ def settings_of(service: OrderService) -> dict[str, str]:
         "ECOM_ORDER_API_NICKNAME": NICKNAME,
         "ECOM_ORDER_API_COHORT": COHORT,
         "ECOM_ORDER_API_KEY": service.key,
-        "ECOM_ORDER_API_POLL_S": "0.01",
         "ECOM_ORDER_CUSTOMERS_OVER": "3",
     }
 

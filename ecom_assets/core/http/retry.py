@@ -36,24 +36,25 @@ _BLOCK_BYTES = 1 << 16
 class ResponseBounds:
     """The most seconds that a response may take, and the most megabytes that it may have.
 
-    `settings` names what sets each of them, if anything does.
+    `size_setting` names what sets the megabytes, if anything does.
     """
 
     most_s: float
     most_mb: float
-    settings: tuple[str, str] | None = None
+    size_setting: str = ""
 
     @property
     def too_slow(self) -> str:
         """Return what a response is that takes too long, as the second half of a sentence."""
-        of_setting = f" of {self.settings[0]}" if self.settings else ""
-        return f"did not end its answer within the {self.most_s:g} s{of_setting}"
+        return f"did not end its answer within the {self.most_s:g} s"
 
     @property
     def too_large(self) -> str:
         """Return the same of one that is too large."""
-        of_setting = f" of {self.settings[1]}" if self.settings else ""
-        return f"answers with more than the {self.most_mb:g} MB{of_setting} (unpacked)"
+        size = f"answers with more than the {self.most_mb:g} MB"
+        if self.size_setting:
+            return f"{size} of {self.size_setting} (unpacked; raise it if there are so many)"
+        return f"{size} (unpacked)"
 
 
 class EndlessResponseError(exceptions.RequestException):
@@ -416,8 +417,7 @@ def _too_long(attempt: Attempt, retry_after_s: float, max_wait_s: float) -> str:
     address, status = without_secrets(attempt.response.url), attempt.response.status_code
     return (
         f"{address} answers {status} (too many requests) and asks to wait {retry_after_s:.0f} s "
-        f"in all, more than the {max_wait_s:.0f} s of ECOM_SOURCE_MAX_WAIT_S; run again later, or "
-        "raise that."
+        f"in all, more than the {max_wait_s:.0f} s that a request waits; run again later."
     )
 
 

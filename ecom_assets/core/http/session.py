@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -50,6 +51,15 @@ class Api:
         return "the address in its answer" if self.is_named_by_answer else self.url_setting
 
 
+CONNECT_TIMEOUT_S: Final = 5.0
+READ_TIMEOUT_S: Final = 30.0
+"""Seconds to wait for data from an API."""
+RESPONSE_TIMEOUT_S: Final = 300.0
+"""Seconds that one response of an API takes from its first to its last byte."""
+MAX_WAIT_S: Final = 300.0
+"""Seconds that one request waits because of 429 responses."""
+
+
 class ApiSession(AbstractContextManager["ApiSession"]):
     """A session with an API; every response that it returns has status 200 and a complete body.
 
@@ -77,17 +87,17 @@ class ApiSession(AbstractContextManager["ApiSession"]):
         self._has_answered = api.is_named_by_answer
         self.stats = stats or HttpStats()
         self._pause = Pause(self.stats.add_wait)
-        self._timeouts = (settings.source_connect_timeout_s, settings.source_read_timeout_s)
+        self._timeouts = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
         adapter = PatientAdapter(
             self._pause,
             self.stats,
             base_s=settings.source_retry_base_s,
-            max_wait_s=settings.source_max_wait_s,
+            max_wait_s=MAX_WAIT_S,
             connections=settings.source_concurrency,
             bounds=ResponseBounds(
-                settings.source_response_timeout_s,
+                RESPONSE_TIMEOUT_S,
                 settings.source_max_response_mb,
-                ("ECOM_SOURCE_RESPONSE_TIMEOUT_S", "ECOM_SOURCE_MAX_RESPONSE_MB"),
+                "ECOM_SOURCE_MAX_RESPONSE_MB",
             ),
             fault_in=fault_in,
             cause_in=cause_in,
@@ -146,10 +156,7 @@ class ApiSession(AbstractContextManager["ApiSession"]):
     def _unreachable(self, url: str, error: Exception) -> str:
         address, name = without_secrets(url), self.api.name
         if isinstance(error, EndlessResponseError):
-            return (
-                f"The {name} at {address} {error}; see that {self.api.origin} is right, or "
-                "raise that."
-            )
+            return f"The {name} at {address} {error}; see that {self.api.origin} is right."
         if isinstance(error, BrokenBodyError):
             return (
                 f"The {name} at {address} {error}; see that {self.api.origin} is right, or "
@@ -166,14 +173,10 @@ class ApiSession(AbstractContextManager["ApiSession"]):
                 "later."
             )
         if is_timeout(error):
-            is_connecting = isinstance(error, exceptions.ConnectTimeout)
-            part, most_s = (
-                ("CONNECT", self._timeouts[0]) if is_connecting else ("READ", self._timeouts[1])
-            )
+            most_s = self._timeouts[0 if isinstance(error, exceptions.ConnectTimeout) else 1]
             return (
-                f"The {name} at {address} does not answer within the {most_s:g} s of "
-                f"ECOM_SOURCE_{part}_TIMEOUT_S; see that it runs and {self.api.origin} is "
-                "right, or raise that if it is slow."
+                f"The {name} at {address} does not answer within {most_s:g} s; see that it runs "
+                f"and {self.api.origin} is right."
             )
         kind = type(error).__name__
         return (

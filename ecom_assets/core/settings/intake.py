@@ -49,11 +49,6 @@ class StreamSettings(SettingsPart):
             "Address of the schema registry; messages are then Avro or JSON with a schema id"
         ),
     )
-    stream_file_s: float = Field(
-        0.5,
-        gt=0,
-        description="Seconds after which the messages of a partition become a landing file",
-    )
     stream_host: str = Field(
         "127.0.0.1", description="Address of /health and /metrics of `ecom stream`"
     )
@@ -81,41 +76,6 @@ class CollectSettings(SettingsPart):
         le=65535,
         description="Port that the collector listens on; several processes may share it",
     )
-    collect_max_event_bytes: int = Field(
-        32_768,
-        ge=1_000,
-        description="Maximum size of an event in bytes; a larger one is refused, the rest is taken",
-    )
-    collect_max_batch_bytes: int = Field(
-        512_000,
-        ge=1_000,
-        description="Maximum size of a request body to the collector in bytes, unpacked too",
-    )
-    collect_max_batch_events: int = Field(
-        5_000,
-        ge=1,
-        description="Maximum number of events in a request to the collector; beyond it: 413",
-    )
-    collect_max_connections: int = Field(
-        10_000,
-        ge=1,
-        description=(
-            "Maximum number of connections to one process of the collector; further ones get 503"
-        ),
-    )
-    collect_connections_per_address: int = Field(
-        500,
-        ge=1,
-        description=(
-            "Maximum number of connections of one client address to one process of the "
-            "collector; further ones get 503; trusted proxies have no such limit"
-        ),
-    )
-    collect_seal_s: float = Field(
-        0.5,
-        gt=0,
-        description="Seconds after which the collector's events are sealed into a landing file",
-    )
     collect_rate_key: Rate = Field(
         NO_LIMIT,
         description=(
@@ -126,14 +86,6 @@ class CollectSettings(SettingsPart):
         NO_LIMIT,
         description=(
             "Maximum rate of events per client address and process; beyond it the answer is 429"
-        ),
-    )
-    collect_public_days: int = Field(
-        30,
-        ge=1,
-        description=(
-            "Days before its arrival that an event of a key without the scope link may "
-            "have happened; older ones are dead letters"
         ),
     )
     collect_trusted_proxies: Networks = Field(

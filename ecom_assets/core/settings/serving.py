@@ -15,11 +15,6 @@ from ecom_assets.core.settings.subjects import ByCommas
 class AnswerSettings(SettingsPart):
     """What `Settings` has for answers of the HTTP API."""
 
-    adhoc_most_events: int = Field(
-        50_000_000,
-        ge=1,
-        description="Maximum number of events that an ad-hoc question of the HTTP API may read",
-    )
     adhoc_timeout_s: float = Field(
         20.0, gt=0, description="Seconds that an ad-hoc question of the HTTP API may take"
     )
@@ -95,41 +90,11 @@ class ServingSettings(SettingsPart):
             "Web origins whose pages may call the API from a browser, by commas; default none"
         ),
     )
-    api_max_body_bytes: int = Field(
-        1_000_000, ge=1_000, description="Maximum size of a request body in bytes"
-    )
     api_timeout_s: float = Field(
         30.0, gt=0, description="Seconds that a response, or the next block of one, may take"
     )
-    api_stop_s: float = Field(
-        10.0, gt=0, description="Seconds that open requests may take when the API stops"
-    )
-    api_max_connections: int = Field(
-        500,
-        ge=1,
-        description="Maximum number of connections; further ones get 503 with Retry-After",
-    )
-    api_connections_per_address: int = Field(
-        100,
-        ge=1,
-        description=(
-            "Maximum number of connections of one client address but trusted proxies; further ones "
-            "get 503"
-        ),
-    )
-    api_streams_per_caller: int = Field(
-        20,
-        ge=1,
-        description=(
-            "Maximum number of real-time streams that one key, or address without keys, "
-            "may have open; further ones get 429"
-        ),
-    )
     api_fresh_hours: float = Field(
         48.0, gt=0, description="Hours after which the published data are no longer fresh"
-    )
-    api_cache_mb: int = Field(
-        64, ge=0, description="Memory of the response cache in MB; 0 switches it off"
     )
     redis_url: SecretStr = Field(
         SecretStr(""),

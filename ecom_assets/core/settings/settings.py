@@ -182,9 +182,6 @@ class Settings(
     warehouse: str = Field(
         "", description="Where the tables are stored; default duckdb:///<home>/warehouse.duckdb"
     )
-    warehouse_patience_s: float = Field(
-        3600.0, ge=0, description="Seconds that a run waits for the embedded warehouse"
-    )
     memory_limit: str = Field(
         AUTO_MEMORY,
         description=(
@@ -427,14 +424,6 @@ class Settings(
             "to link its device to its user; none if empty"
         ),
     )
-    identity_device_users: int = Field(
-        20, ge=2, description="A device with so many users joins nobody"
-    )
-    identity_user_devices: int = Field(
-        50,
-        ge=2,
-        description="A user on so many devices within 30 days joins nobody",
-    )
     funnels: Path | None = Field(
         None, description="YAML or JSON file that declares the daily funnels by name"
     )
@@ -487,36 +476,6 @@ class Settings(
         ge=1,
         le=3650,
         description="Number of days within which an active customer was last seen",
-    )
-    engagement_medium_sessions: int = Field(
-        2, ge=0, description="Sessions in 30 days from which engagement is medium"
-    )
-    engagement_medium_s: int = Field(
-        60, ge=0, description="Engaged seconds from which engagement is medium; both are required"
-    )
-    engagement_high_sessions: int = Field(
-        5, ge=0, description="Sessions in 30 days from which engagement is high"
-    )
-    engagement_high_s: int = Field(
-        600, ge=0, description="Engaged seconds from which engagement is high; both are required"
-    )
-    engagement_medium_score: float = Field(
-        40,
-        ge=0,
-        le=100,
-        description=(
-            "Points of the API's score from which engagement is medium, for customers without "
-            "sessions"
-        ),
-    )
-    engagement_high_score: float = Field(
-        70,
-        ge=0,
-        le=100,
-        description=(
-            "Points of the API's score from which engagement is high, for customers without "
-            "sessions"
-        ),
     )
     market_segments: Path | None = Field(
         None,

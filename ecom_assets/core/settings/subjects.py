@@ -27,10 +27,8 @@ from ecom_assets.core.settings.constants import SettingsPart
 from ecom_assets.core.settings.upload_kind import UploadKind
 from ecom_assets.core.tables.values import (
     LONGEST_EVENT_TYPE,
-    MAX_QUANTITY,
     NOT_IN_EVENT_TYPES,
     WIDEST_AMOUNT,
-    WIDEST_QUANTITY,
 )
 
 TOOLS = "ecom_assets.outputs.delivery.tools"
@@ -132,8 +130,6 @@ def _is_currency(value: str) -> str:
 
 CurrencyCode = Annotated[str, AfterValidator(_is_currency)]
 """The code of a currency, or nothing."""
-MOST_PER_S = "at most; 0: no bound; default"
-"""The end of the description of a rate."""
 
 
 def by_commas(value: object) -> object:
@@ -270,31 +266,10 @@ class SourceSettings(SettingsPart):
         ),
     )
     customer_api_page_size: int = Field(100, ge=1, le=10_000, description="Customers per page")
-    customer_api_passes: int = Field(
-        5,
-        ge=1,
-        le=100,
-        description="Maximum number of passes over pages that change while they are read",
-    )
     order_api_url: WebAddress = Field("", description="Address of the order report API")
     order_api_nickname: str = Field("", description="Nickname of this shop in the order report API")
     order_api_cohort: str = Field("", description="Cohort of this shop in the order report API")
     order_api_key: SecretStr = Field(SecretStr(""), description="Key of the order report API")
-    order_api_poll_s: float = Field(
-        10.0, gt=0, description="Seconds between two requests for the state of a report"
-    )
-    order_api_patience_s: float = Field(600.0, gt=0, description="Seconds to wait for a report")
-    source_concurrency: int = Field(8, ge=1, le=64, description="Concurrent requests to an API")
-    source_read_timeout_s: float = Field(
-        30.0, gt=0, description="Seconds to wait for data from an API"
-    )
-    source_response_timeout_s: float = Field(
-        300.0,
-        gt=0,
-        description=(
-            "Maximum seconds that one response of an API takes from its first to its last byte"
-        ),
-    )
     source_max_response_mb: float = Field(
         100.0, gt=0, description="Maximum megabytes of one response of an API, unpacked"
     )
@@ -306,9 +281,6 @@ class SourceSettings(SettingsPart):
         gt=0,
         description="Seconds before the first retry; each further one waits twice as long",
     )
-    source_max_wait_s: float = Field(
-        300.0, gt=0, description="Maximum seconds that one request waits because of 429 responses"
-    )
 
 
 class LandingSettings(SettingsPart):
@@ -316,13 +288,6 @@ class LandingSettings(SettingsPart):
     and for the runs that they ask for.
     """
 
-    compact_after_hours: float = Field(
-        2.0,
-        ge=0,
-        description=(
-            "Hours after which small landing files of the stream and the collector are merged"
-        ),
-    )
     compact_grace_s: float = Field(
         3600.0,
         ge=0,
@@ -387,21 +352,6 @@ class GateSettings(SettingsPart):
             "the day's earlier number"
         ),
     )
-    gate_least_rows: int = Field(
-        100,
-        ge=1,
-        description=(
-            "Rows below which these shares are not checked; a run of fewer rows is stopped only "
-            "if all of them are quarantined"
-        ),
-    )
-    max_days: int = Field(
-        1830,
-        ge=1,
-        description=(
-            "Days that the data may span before a run over all of them is asked for by --from, --to"
-        ),
-    )
     max_amount: Decimal | None = Field(
         None,
         gt=0,
@@ -412,12 +362,6 @@ class GateSettings(SettingsPart):
             "beyond which it is quarantined; default 100,000,000, in currencies of smaller "
             "units as much more"
         ),
-    )
-    max_quantity: int = Field(
-        MAX_QUANTITY,
-        ge=1,
-        le=WIDEST_QUANTITY,
-        description="Maximum quantity of an order line; of those with more it is not known",
     )
 
 
@@ -471,15 +415,6 @@ class DestinationSettings(SettingsPart):
     delivery_urls: Literal["whole", "without_query"] = Field(
         "whole", description="Whether page addresses are sent to tools with their query string"
     )
-    delivery_senders: int = Field(8, ge=1, le=64, description="Concurrent requests to a tool")
-    delivery_retries: int = Field(
-        5, ge=0, le=20, description="Maximum number of retries of a request"
-    )
-    delivery_max_wait_s: float = Field(
-        300.0,
-        gt=0,
-        description="Maximum seconds that a batch waits before it is left for the next run",
-    )
 
 
 def _is_state_url(value: SecretStr) -> SecretStr:
@@ -528,14 +463,6 @@ class LedgerSettings(SettingsPart):
         (),
         description=(
             "Fields of a customer in that file, by commas; default all except the e-mail address"
-        ),
-    )
-    delivery_late_days: int = Field(
-        2,
-        ge=0,
-        description=(
-            "Days before the newest day in the data on which no record may still be waiting "
-            "for delivery"
         ),
     )
 

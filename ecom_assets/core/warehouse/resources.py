@@ -39,12 +39,11 @@ class _Warehouse(SettingsResource):
 
     url: str = address("Address, shown without its password (ECOM_WAREHOUSE)")
     memory_limit: str = setting("memory_limit")
-    patience_s: float = setting("warehouse_patience_s")
 
     @classmethod
     def setting_of(cls, field: str) -> str:
         """Return the name of the setting that a field has."""
-        return {"url": "warehouse", "patience_s": "warehouse_patience_s"}.get(field, field)
+        return "warehouse" if field == "url" else field
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -133,7 +132,6 @@ class WarehouseIO(dg.ConfigurableIOManagerFactory[WarehouseIOManager]):
 
     refused_share: float = setting("gate_refused_share")
     fall_share: float = setting("gate_fall_share")
-    least_rows: int = setting("gate_least_rows")
 
     _make: Callable[[Engine, Settings], WarehouseIOManager] = PrivateAttr()
     _settings: Settings = PrivateAttr()

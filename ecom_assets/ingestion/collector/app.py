@@ -152,6 +152,16 @@ READERS: Final[Mapping[str, Reader]] = {
     **{path: call_of("") for path in ("/b", "/batch", "/import")},
 }
 """What reads the events of a path; each also below /v1."""
+MAX_EVENT_BYTES: Final = 32_768
+"""A larger event is refused, the rest of its request is taken."""
+MAX_BATCH_BYTES: Final = 512_000
+"""The largest body of a request, unpacked too."""
+MAX_BATCH_EVENTS: Final = 5_000
+"""Events of one request; beyond it the answer is 413."""
+PUBLIC_DAYS: Final = 30
+"""Days before its arrival that an event of a key without the scope link may have happened; older
+ones are dead letters.
+"""
 LIBRARY_SETTINGS: Final = re.compile(r"/projects/[^/]+/settings")
 Route = Callable[[CollectRequest], Awaitable[CollectAnswer]]
 
@@ -206,7 +216,7 @@ class Collector:
             ) from error
         self._commits = GroupCommit(self._segments.append, self.settings.collect_waiting_mb * MB)
         self._sealing = SealingThread(
-            self.settings, self._landing, self._segments, self.metrics.sealed
+            self.settings.timezone, self._landing, self._segments, self.metrics.sealed
         )
 
     def stop(self) -> None:
@@ -272,15 +282,15 @@ class Collector:
     async def _collect(self, request: CollectRequest, reader: Reader) -> CollectAnswer:
         """Take the events of a body, and answer when they are durable."""
         self._refuse_overload()
-        body = await request.body(
-            self.settings.collect_max_batch_bytes, self.settings.collect_client_timeout_s
-        )
+        body = await request.body(MAX_BATCH_BYTES, self.settings.collect_client_timeout_s)
         try:
             events, around = events_in(body)
         except EventRefusal as refusal:
             await self._refuse_body(request, refusal, body)
-        if len(events) > (most_events := self.settings.collect_max_batch_events):
-            detail = f"A body may have {most_events:,} events; send its {len(events):,} in several."
+        if len(events) > MAX_BATCH_EVENTS:
+            detail = (
+                f"A body may have {MAX_BATCH_EVENTS:,} events; send its {len(events):,} in several."
+            )
             raise CollectRefusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_many_events", detail)
         key = key_of(request.headers, {**request.query, **around})
         return await self._take(
@@ -299,9 +309,7 @@ class Collector:
         device_id = self._device(request, around, caller) if reader is native_event else ""
         sender = self._sender(request, caller, device_id)
         sent_at = around.get("sent_at") or around.get("sentAt")
-        result = taken_events(
-            events, reader, sent_at, sender, self.settings.collect_max_event_bytes
-        )
+        result = taken_events(events, reader, sent_at, sender, MAX_EVENT_BYTES)
         layout = SegmentLayout.NATIVE if reader is native_event else SegmentLayout.SEGMENT
         await self._commit(result.entries(sender.day(self._zone), layout))
         self.metrics.took(len(result.lines), result.reasons)
@@ -363,8 +371,7 @@ class Collector:
     def _sender(self, request: CollectRequest, caller: Caller, device_id: str) -> EventSender:
         """Return what a request says of its sender; that of a server says nothing of a visitor."""
         now, is_from_page = self._clock(), request.is_from_page
-        most_days = self.settings.collect_public_days
-        rights = rights_of(caller, is_from_page=is_from_page, most_days=most_days)
+        rights = rights_of(caller, is_from_page=is_from_page, most_days=PUBLIC_DAYS)
         if not is_from_page:
             return EventSender(caller.name, now, device_id, rights=rights)
         agent = kept_agent(self.settings, request.headers.get(b"user-agent", b"").decode("latin-1"))

@@ -138,12 +138,16 @@ def seal_what_was_left(settings: Settings, landing: Path) -> None:
                 ) from error
 
 
+SEAL_S: Final = 0.5
+"""Seconds after which a process seals what it has finished into a landing file."""
+
+
 class SealingThread:
     """Seals what a process has finished, every so often, and what dead processes left."""
 
     def __init__(
         self,
-        settings: Settings,
+        timezone: str,
         landing: Path,
         writer: SegmentWriter,
         on_sealed: Callable[[SegmentLayout, int], None],
@@ -152,8 +156,7 @@ class SealingThread:
         `on_sealed` gets the layout and rows of each.
         """
         self._writer = writer
-        self._every_s = settings.collect_seal_s
-        self._sealer = SegmentSealer(landing, settings.timezone)
+        self._sealer = SegmentSealer(landing, timezone)
         self._on_sealed = on_sealed
         self._backlog: list[SegmentFile] = []
         self._stop = threading.Event()
@@ -172,7 +175,7 @@ class SealingThread:
         self._sealer.close()
 
     def _run(self) -> None:
-        while not self._stop.wait(self._every_s):
+        while not self._stop.wait(SEAL_S):
             self._seal_all()
         self._seal_all()
 

@@ -16,6 +16,10 @@ from ecom_assets.ingestion.collector.app import Collector
 BACKLOG: Final = 4_096
 """Connections that the kernel keeps while the process is busy."""
 STOP_S: Final = 10
+MAX_CONNECTIONS: Final = 10_000
+"""Connections to one process; further ones get 503."""
+MAX_CONNECTIONS_PER_ADDRESS: Final = 500
+"""Connections of one client address but trusted proxies to one process; further ones get 503."""
 
 
 def serve_collector(settings: Settings, landing: Path, *, until_parent_ends: bool) -> None:
@@ -38,8 +42,8 @@ def new_collect_config(settings: Settings, collector: Collector) -> uvicorn.Conf
     """Return the configuration of uvicorn: as that of the API, with limits of its own."""
     bounds = ConnectionBounds(
         settings.collect_client_timeout_s,
-        settings.collect_max_connections,
-        settings.collect_connections_per_address,
+        MAX_CONNECTIONS,
+        MAX_CONNECTIONS_PER_ADDRESS,
         settings.collect_trusted_proxies,
     )
     return bounded_config(collector, bounds, stop_s=STOP_S)

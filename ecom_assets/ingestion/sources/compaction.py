@@ -38,6 +38,8 @@ from ecom_assets.ingestion.sources.order_reports.source import has_events
 from ecom_assets.ingestion.sources.stream_ledger import is_settled, ledgers, settle_ledgers
 
 HOUR_S: Final = 3600.0
+COMPACT_AFTER_HOURS: Final = 2.0
+"""Age in hours at which small landing files of the stream and the collector are merged."""
 NUMBER: Final = "record_number"
 """The column with a record's place in its file, where records have versions."""
 FEWEST: Final = 2
@@ -171,7 +173,7 @@ class FolderCompaction:
 
     def _groups(self) -> list[list[Path]]:
         """Return files to be merged with each other: neighbours in time, up to the target size."""
-        oldest_kept = self.now() - self.settings.compact_after_hours * HOUR_S
+        oldest_kept = self.now() - COMPACT_AFTER_HOURS * HOUR_S
         target = self.settings.compact_target_mb * BYTES_OF_MB
         files = [
             (entry.stat(), entry)

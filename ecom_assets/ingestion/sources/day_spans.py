@@ -31,6 +31,8 @@ from ecom_assets.ingestion.sources.order_reports.source import has_events, order
 
 GAP_DAYS = 31
 """Gaps longer than this are skipped; computing a shorter gap costs less than a separate run."""
+MAX_DAYS = 1830
+"""Days that the data may span before a run over all of them is asked for by --from and --to."""
 
 
 @dataclass(frozen=True)
@@ -81,26 +83,24 @@ def parts_of(days: Days, with_rows: Iterable[date]) -> list[Days]:
     return [Days.between(start, end + ONE_DAY) for start, end in zip(starts, ends, strict=True)]
 
 
-def require_span(first: date, last: date, most_days: int, result: Collection[DayOfFile]) -> None:
+def require_span(first: date, last: date, result: Collection[DayOfFile]) -> None:
     """Check that a span is not too long, which usually means a row with a wrong date.
 
     Args:
         first: The first day of the span.
         last: Its last day.
-        most_days: ECOM_MAX_DAYS.
         result: The rows by file and arrival day, to name the row that is far from the others.
 
     Raises:
-        UsageError: The span is longer than `most_days`.
+        UsageError: The span is longer than `MAX_DAYS`.
     """
     span = (last - first).days + 1
-    if span <= most_days:
+    if span <= MAX_DAYS:
         return
     raise UsageError(
         f"The data span {span:,} days, from {first} to {last}, more than "
-        f"ECOM_MAX_DAYS={most_days}{_stray(result)}; if they are right, confirm them with --from "
-        f"{first} --to {last} or ECOM_MAX_DAYS={span}; otherwise remove them, or leave them out "
-        "with --from and --to."
+        f"{MAX_DAYS:,}{_stray(result)}; if they are right, confirm them with --from {first} --to "
+        f"{last}; otherwise remove them, or leave them out with --from and --to."
     )
 
 

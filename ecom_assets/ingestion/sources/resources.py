@@ -19,7 +19,6 @@ class CustomerApi(SettingsResource):
     key: str | None = setting("customer_api_key")
     mapping: str = setting("customer_api_mapping")
     page_size: int = setting("customer_api_page_size")
-    passes: int = setting("customer_api_passes")
 
 
 class OrderReportApi(SettingsResource):
@@ -35,8 +34,6 @@ class OrderReportApi(SettingsResource):
     nickname: str = setting("order_api_nickname")
     cohort: str = setting("order_api_cohort")
     key: str | None = setting("order_api_key")
-    poll_s: float = setting("order_api_poll_s")
-    patience_s: float = setting("order_api_patience_s")
 
 
 class CatalogueApi(SettingsResource):

@@ -36,6 +36,8 @@ with packages_of("kafka", "`ecom stream`"):
 
 MOST_AT_ONCE: Final = 10_000
 POLL_S: Final = 0.1
+FILE_S: Final = 0.5
+"""Seconds after which the messages of a partition become a landing file."""
 RETRY_S: Final = 1.0
 WATERMARK_S: Final = 10.0
 START_PATIENCE_S: Final = 60.0
@@ -168,7 +170,7 @@ class TopicStream:
                 self.counts.message_count += 1
 
     def _publish(self, *, is_last: bool = False) -> None:
-        oldest_s = 0.0 if is_last else self._settings.stream_file_s
+        oldest_s = 0.0 if is_last else FILE_S
         largest = self._settings.stream_file_mb * BYTES_OF_MB
         clock = time.monotonic()
         for reader in list(self.counts.readers.values()):

@@ -64,10 +64,13 @@ from ecom_assets.interfaces.api.routes import (
 )
 from ecom_assets.interfaces.api.store.served_data import ServedData, open_store
 from ecom_assets.interfaces.api.store.store import PublishedStore
-from ecom_assets.interfaces.api.streams import OpenStreams
+from ecom_assets.interfaces.api.streams import STREAMS_PER_CALLER, OpenStreams
 
 BeforeGuard = Callable[[ASGIApp, Credentials], ASGIApp]
-MB = 1_000_000
+MAX_BODY_BYTES: Final = 1_000_000
+"""The largest body of a request, but of files."""
+CACHE_BYTES: Final = 64_000_000
+"""Memory of the cache of answers in one process."""
 CORS_METHODS = ("GET", "POST")
 CORS_HEADERS = (
     "Authorization",
@@ -135,10 +138,7 @@ def build_stack(
         document_security(app)
     redis = _redis(settings)
     inner: ASGIApp = _bounded(settings, app, served or app, streamed_bodies or {})
-    if settings.api_cache_mb or redis:
-        inner = AnswerCache(
-            inner, app.state.served.version, AnswersInMemory(settings.api_cache_mb * MB), redis
-        )
+    inner = AnswerCache(inner, app.state.served.version, AnswersInMemory(CACHE_BYTES), redis)
     audit = AuditLog(settings.home)
     inner = Guard(
         PeopleLog(inner, audit),
@@ -168,10 +168,10 @@ def _bounded(
     ad_hoc: AdHoc | None = getattr(app.state, "ad_hoc", None)
     return RequestBounds(
         AdHocQuestions(served, ad_hoc, settings) if ad_hoc else served,
-        max_body_bytes=settings.api_max_body_bytes,
+        max_body_bytes=MAX_BODY_BYTES,
         client_timeout_s=settings.api_client_timeout_s,
         answer_timeout_s=settings.api_timeout_s,
-        streams=OpenStreams(settings.api_streams_per_caller),
+        streams=OpenStreams(STREAMS_PER_CALLER),
         streamed_bodies=streamed_bodies,
         refuse=_refuse_of(app),
     )

@@ -1,11 +1,20 @@
 """The HTTP server of the API: uvicorn over bounded connections."""
 
+from typing import Final
+
 import uvicorn
 from starlette.types import ASGIApp
 
 from ecom_assets.core.http_server.connections import ConnectionBounds, bounded_config, run_server
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.app import build_app, build_stack
+
+MAX_CONNECTIONS: Final = 500
+"""Connections to the API; further ones get 503 with Retry-After."""
+MAX_CONNECTIONS_PER_ADDRESS: Final = 100
+"""Connections of one client address but trusted proxies; further ones get 503."""
+STOP_S: Final = 10
+"""Seconds that open requests may take when the API stops."""
 
 
 def serve(
@@ -27,11 +36,10 @@ def new_config(settings: Settings, stack: ASGIApp) -> uvicorn.Config:
     """Return the configuration of uvicorn."""
     bounds = ConnectionBounds(
         settings.api_client_timeout_s,
-        settings.api_max_connections,
-        settings.api_connections_per_address,
+        MAX_CONNECTIONS,
+        MAX_CONNECTIONS_PER_ADDRESS,
         settings.api_trusted_proxies,
     )
-    stop_s = max(1, round(settings.api_stop_s))
     return bounded_config(
-        stack, bounds, stop_s=stop_s, host=settings.api_host, port=settings.api_port
+        stack, bounds, stop_s=STOP_S, host=settings.api_host, port=settings.api_port
     )

@@ -16,6 +16,8 @@ from ecom_assets.core.http_server.callers import name_of_caller
 from ecom_assets.core.http_server.problems import RETRY_S, RequestRefusal
 
 STREAM: Final = "/analytics/realtime/stream"
+STREAMS_PER_CALLER: Final = 20
+"""Real-time streams that one key, or address without keys, may have open."""
 
 
 def is_stream(scope: Scope) -> bool:
@@ -32,7 +34,7 @@ class OpenStreams:
 
     most_per_caller: int
     noun: str = "streams"
-    remedy: str = "close one, or raise ECOM_API_STREAMS_PER_CALLER"
+    remedy: str = "close one"
     _open: Counter[str] = field(default_factory=Counter)
 
     @contextmanager

@@ -406,7 +406,7 @@ def _parts(settings: Settings, paths: list[str], days: Days) -> list[Days]:
     and refuse a span that is implausibly long.
 
     Raises:
-        UsageError: The files span more than ECOM_MAX_DAYS.
+        UsageError: The files span more than `MAX_DAYS`.
     """
     if len(days.dates) <= GAP_DAYS:
         return [days]
@@ -416,7 +416,7 @@ def _parts(settings: Settings, paths: list[str], days: Days) -> list[Days]:
             for file in days_of_files(files, settings.late_days)
             if file.received >= settings.first_day
         ]
-    require_span(days.first, days.dates[-1], settings.max_days, matches)
+    require_span(days.first, days.dates[-1], matches)
     rows = Days.from_dates(day for file in matches for day in file.days)
     return parts_of(days, rows.widened(before=1, after=settings.late_days + 2).dates)
 

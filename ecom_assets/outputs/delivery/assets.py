@@ -55,7 +55,7 @@ from ecom_assets.outputs.delivery.customers_file import (
 from ecom_assets.outputs.delivery.ledger.copy import NOTED, deliveries_of, noted_days
 from ecom_assets.outputs.delivery.ledger.opening import DeliveryContext
 from ecom_assets.outputs.delivery.pending import due_at
-from ecom_assets.outputs.delivery.sending import Exported, export_as_requested
+from ecom_assets.outputs.delivery.sending import LATE_DAYS, Exported, export_as_requested
 from ecom_assets.outputs.delivery.tools.all import SETTING_OF, TOOLS
 from ecom_assets.outputs.delivery.totals import purchases_by_outcome
 from ecom_assets.outputs.delivery.totals import reconciliation_daily as compute_reconciliation_daily
@@ -81,7 +81,7 @@ IN_TIME = "nothing_due_waits_for_long"
 ACCEPTED = "tool_accepts_our_credentials"
 CHECKS = {
     ACCOUNTED: "Per day, rows due in the mart = records with an outcome.",
-    IN_TIME: "Nothing older than ECOM_DELIVERY_LATE_DAYS still waits.",
+    IN_TIME: f"Nothing older than {LATE_DAYS} days before the newest day still waits.",
     ACCEPTED: "The tool refused no key, token or project; if it does, everything waits.",
 }
 """The checks of each export, and what they hold it to."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum, auto
 from functools import cached_property
+from typing import Final
 
 import pyarrow as pa
 
@@ -108,14 +109,20 @@ class HttpDestination:
         return BatchSender(self.protocol, batch).answers()
 
 
+RETRIES: Final = 5
+"""How often a request is sent again."""
+MAX_WAIT_S: Final = 300.0
+"""Seconds that a batch waits before it is left for the next run."""
+
+
 def patience(settings: Settings, limits: Limits) -> Patience:
     """Return how long to wait for a tool: as it documents, unless the settings say otherwise."""
     return Patience(
         base_s=settings.delivery_retry_base_s or limits.base_s,
         jitter=limits.jitter,
         pause_s=settings.delivery_pause_s or limits.pause_s,
-        retries=settings.delivery_retries,
-        total_s=settings.delivery_max_wait_s,
+        retries=RETRIES,
+        total_s=MAX_WAIT_S,
     )
 
 

@@ -128,6 +128,8 @@ class DeliveryStats:
 DELIVERED = DeliveryState.DELIVERED.value
 MOST_KNOWN = 2_000_000
 """Maximum ledger records held in memory at a time: about 200 MB."""
+LATE_DAYS = 2
+"""Days before the newest day in the data on which no record may still be waiting for delivery."""
 FAILURES = 3
 """A destination counts as down after this many batches in a row of which it accepted nothing."""
 
@@ -471,7 +473,7 @@ def export(
             if left := due_counts.get(day, 0) - stats.outcomes.total():
                 exported.unaccounted[day] = left
         if newest := due.newest_day():
-            oldest_well = newest - timedelta(days=delivery_context.settings.delivery_late_days)
+            oldest_well = newest - timedelta(days=LATE_DAYS)
             exported.late = [day for day in ledger.unfinished_days(writer) if day < oldest_well]
     return exported
 

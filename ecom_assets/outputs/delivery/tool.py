@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import pyarrow as pa
 from pydantic import SecretStr
@@ -39,6 +39,8 @@ from ecom_assets.outputs.delivery.sender import (
 )
 
 KINDS = ("events", "users")
+SENDERS: Final = 8
+"""Requests to a tool at the same time."""
 S = TypeVar("S", bound=PackageSettings)
 
 
@@ -177,10 +179,7 @@ class Tool(Generic[S]):
         settings common to all tools.
         """
         tool_settings = self.tool_settings(settings)
-        limits = feed.limits(tool_settings)
-        per_s = getattr(
-            tool_settings, f"{self.name}_events_per_s", None
-        )  # replaces the documented rate; 0: no limit
+        limits, per_s = feed.limits(tool_settings), settings.delivery_events_per_s
         rule = HttpRule(
             name=self.title,
             settings=self.account_settings,
@@ -188,7 +187,7 @@ class Tool(Generic[S]):
             per_s=limits.per_s if per_s is None else per_s,
             most_records=limits.most_records,
             takes_gzip=feed.takes_gzip,
-            connections=settings.delivery_senders,
+            connections=SENDERS,
             connect_timeout_s=settings.delivery_connect_timeout_s,
             read_timeout_s=settings.delivery_read_timeout_s,
         )
@@ -207,7 +206,7 @@ class Tool(Generic[S]):
             safe_to_repeat=feed.safe_to_repeat(tool_settings),
             repeat_window_s=feed.repeat_window_s,
             account=self.account(settings),
-            senders=settings.delivery_senders,
+            senders=SENDERS,
             confirms=self.confirms,
             takes_updates=feed is self.users,
             takes_sign_ins=feed.takes_sign_ins(tool_settings),

@@ -14,6 +14,7 @@ from ecom_assets.commerce.customers.contracts import (
     CustomerProfiles,
     Customers,
 )
+from ecom_assets.commerce.customers.customers import CustomerRule
 from ecom_assets.commerce.customers.purchases import Purchases
 from ecom_assets.commerce.customers.queries import customer_counts
 from ecom_assets.commerce.customers.segments import CODES, customer_segments
@@ -81,20 +82,13 @@ def test_the_thresholds_of_the_page_are_those_of_the_settings() -> None:
     text = " ".join(section(PAGE, "Fields of a customer").text.split())
     settings = Settings()
     assert f"`ECOM_CUSTOMER_ACTIVE_DAYS` ({settings.customer_active_days})" in text
+    rule = CustomerRule()
     assert (
-        f"from {settings.engagement_high_sessions} sessions **and** {settings.engagement_high_s} "
-        "engaged seconds" in text
+        f"from {rule.high_sessions} sessions **and** {rule.high_engaged_s} engaged seconds" in text
     )
+    assert f"`medium` from {rule.medium_sessions} and {rule.medium_engaged_s}, else `low`" in text
     assert (
-        f"`medium` from {settings.engagement_medium_sessions} and {settings.engagement_medium_s}, "
-        "else `low`" in text
-    )
-    assert (
-        f"`high` from {settings.engagement_high_score:g} of 100 points "
-        "(`ECOM_ENGAGEMENT_HIGH_SCORE`)" in text
-    )
-    assert (
-        f"`medium` from {settings.engagement_medium_score:g} (`ECOM_ENGAGEMENT_MEDIUM_SCORE`)"
+        f"`high` from {rule.high_score:g} of 100 points, `medium` from {rule.medium_score:g}, else"
         in text
     )
     assert f"`premium` from {settings.tier_premium_amount} (`ECOM_TIER_PREMIUM_AMOUNT`)" in text

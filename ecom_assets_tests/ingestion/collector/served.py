@@ -13,11 +13,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import requests
 import uvicorn
 
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.ingestion.collector import sealing
+from ecom_assets.ingestion.collector import server as collector_server
 from ecom_assets.ingestion.collector.app import Collector
 from ecom_assets.ingestion.collector.segments import SUFFIX
 from ecom_assets.ingestion.collector.server import listening, new_collect_config
@@ -119,15 +122,24 @@ class CollectClient(Landed):
 
 def collect_settings(folder: Path, **values: Any) -> Settings:
     """Return settings with a home and a landing folder below `folder`."""
-    own = {"home": folder / "home", "events": str(folder / "events"), "collect_seal_s": SEAL_S}
-    return Settings(**{**own, **values})
+    return Settings(**{"home": folder / "home", "events": str(folder / "events"), **values})
 
 
 @contextmanager
-def collecting(settings: Settings, port: int | None = None) -> Iterator[CollectClient]:
-    """Run a collector in this process."""
+def collecting(
+    settings: Settings, port: int | None = None, seal_s: float = SEAL_S, **bounds: int
+) -> Iterator[CollectClient]:
+    """Run a collector in this process, with other bounds of its server if these are given."""
     collector = Collector(settings, Path(settings.events))
-    server = uvicorn.Server(new_collect_config(settings, collector))
+    with patch.dict(vars(collector_server), bounds):
+        server = uvicorn.Server(new_collect_config(settings, collector))
+    with patch.object(sealing, "SEAL_S", seal_s):
+        yield from _served(server, settings, port)
+
+
+def _served(
+    server: uvicorn.Server, settings: Settings, port: int | None
+) -> Iterator[CollectClient]:
     listener = listening("127.0.0.1", port or free_port())
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
@@ -163,7 +175,7 @@ def start_process(folder: Path, port: int, **values: str) -> CollectProcess:
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("ECOM_")
     }
-    environment |= {"ECOM_HOME": str(folder / "home"), "ECOM_COLLECT_SEAL_S": str(SEAL_S), **values}
+    environment |= {"ECOM_HOME": str(folder / "home"), **values}
     command = [*ECOM, "collect", "--events", str(folder / "events"), "--port", str(port)]
     with (folder / "collect.log").open("ab") as log:
         process = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log)

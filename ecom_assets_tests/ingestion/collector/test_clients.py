@@ -84,7 +84,7 @@ def test_a_full_queue_refuses_before_anything_is_lost() -> None:
 
 
 def test_beyond_its_connections_it_says_when_to_come_back(tmp_path: Path) -> None:
-    with collecting(collect_settings(tmp_path, collect_max_connections=3)) as client:
+    with collecting(collect_settings(tmp_path), MAX_CONNECTIONS=3) as client:
         held = [_connection(client) for _ in range(3)]
         time.sleep(0.1)
         refused = client.post(EVENT)
@@ -98,10 +98,8 @@ def test_beyond_its_connections_it_says_when_to_come_back(tmp_path: Path) -> Non
 def test_one_address_holds_its_own_connections_and_health_is_always_answered(
     tmp_path: Path,
 ) -> None:
-    settings = collect_settings(
-        tmp_path, collect_connections_per_address=2, collect_max_connections=3
-    )
-    with collecting(settings) as client, ExitStack() as stack:
+    bounds = {"MAX_CONNECTIONS_PER_ADDRESS": 2, "MAX_CONNECTIONS": 3}
+    with collecting(collect_settings(tmp_path), **bounds) as client, ExitStack() as stack:
         port = int(client.address.rpartition(":")[2])
         for address in ("127.0.0.1", "127.0.0.1", "127.0.0.2"):
             stack.enter_context(
@@ -128,11 +126,7 @@ def test_requests_that_wait_beyond_sixteen_close_their_connection(tmp_path: Path
 
 @pytest.mark.slow
 def test_ten_thousand_connections_are_held_and_answered(tmp_path: Path) -> None:
-    bounds = {
-        "ECOM_COLLECT_MAX_CONNECTIONS": "11000",
-        "ECOM_COLLECT_CONNECTIONS_PER_ADDRESS": "11000",
-    }
-    collector = start_process(tmp_path, free_port(), **bounds)
+    collector = start_process(tmp_path, free_port())
     answers = asyncio.run(_many(int(collector.address.rpartition(":")[2]), 10_000))
     assert answers == 10_000
     assert len(collector.wait_for(10_000)) == 10_000
@@ -140,11 +134,18 @@ def test_ten_thousand_connections_are_held_and_answered(tmp_path: Path) -> None:
 
 
 async def _many(port: int, count: int) -> int:
-    """Open so many connections, send an event on each, and return how many were answered 200."""
+    """Open so many connections, 200 from an address, send an event on each, and return how many
+    were answered 200.
+    """
     connections = []
     for first in range(0, count, 200):
         connections += await asyncio.gather(
-            *(asyncio.open_connection("127.0.0.1", port) for _ in range(first, first + 200))
+            *(
+                asyncio.open_connection(
+                    "127.0.0.1", port, local_addr=(f"127.0.1.{1 + first // 200}", 0)
+                )
+                for _ in range(first, first + 200)
+            )
         )
     for number, (_, writer) in enumerate(
         connections

@@ -128,9 +128,7 @@ def test_what_was_acknowledged_before_many_kills_has_landed(
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectProcess]:
-    collector = start_process(
-        tmp_path_factory.mktemp("disk"), free_port(), ECOM_COLLECT_SEAL_S="0.1"
-    )
+    collector = start_process(tmp_path_factory.mktemp("disk"), free_port())
     yield collector
     collector.kill()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
+from ecom_assets.ingestion.collector import sealing
 from ecom_assets.interfaces.dashboard.app import build_dashboard_app
 from ecom_assets_tests.ingestion.collector.served import collect_settings, collecting
 from ecom_assets_tests.ingestion.collector.test_browser import browser, page_with, shop_of
@@ -20,13 +21,13 @@ __all__ = ["browser"]
 def test_a_visitor_is_on_the_live_page_before_anything_ran(
     browser: Browser, tmp_path: Path
 ) -> None:
-    settings = collect_settings(tmp_path, collect_seal_s=0.5)
+    settings = collect_settings(tmp_path)
     Path(settings.events).mkdir(parents=True)
     port = free_port()
     pages = {"/boots": page_with(port, calls='ecom("product_view", {product_id: "black-boots"})')}
     with (
         shop_of(pages) as site,
-        collecting(settings, port),
+        collecting(settings, port, sealing.SEAL_S),
         serving(settings, build_dashboard_app(settings)) as client,
     ):
         live = browser.new_page()

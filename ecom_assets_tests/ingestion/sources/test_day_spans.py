@@ -53,18 +53,21 @@ def test_the_first_and_the_last_day_that_were_asked_for_stay_whatever_has_rows()
 
 
 def test_the_row_that_is_far_from_all_others_is_named_by_its_file_and_day() -> None:
+    """It lies 5,117 days back, where 1,830 may be spanned."""
     actual = [
         DayOfFile(day, "a.csv", 20, day, day) for day in Days.between(FIRST, LAST + ONE_DAY).dates
     ]
     actual.append(DayOfFile(STRAY, "old.csv", 1, STRAY, STRAY))
-    require_span(STRAY, LAST, 5117, actual)
+    require_span(LAST - 1829 * ONE_DAY, LAST, actual)
+    with pytest.raises(UsageError, match="span 1,831 days"):
+        require_span(LAST - 1830 * ONE_DAY, LAST, actual)
     with pytest.raises(UsageError) as refused:
-        require_span(STRAY, LAST, 5116, actual)
+        require_span(STRAY, LAST, actual)
     assert str(refused.value) == (
-        "The data span 5,117 days, from 2012-01-03 to 2026-01-05, more than ECOM_MAX_DAYS=5116: 1 "
-        "row of old.csv of 2012-01-03 is far from all others; if they are right, confirm them "
-        "with --from 2012-01-03 --to 2026-01-05 or ECOM_MAX_DAYS=5117; otherwise remove them, or "
-        "leave them out with --from and --to."
+        "The data span 5,117 days, from 2012-01-03 to 2026-01-05, more than 1,830: 1 row of "
+        "old.csv of 2012-01-03 is far from all others; if they are right, confirm them with "
+        "--from 2012-01-03 --to 2026-01-05; otherwise remove them, or leave them out with --from "
+        "and --to."
     )
 
 

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ecom_assets.core.errors import SettingError, SourceError
+from ecom_assets.ingestion.sources.order_reports import api as order_api
 from ecom_assets.ingestion.sources.order_reports.api import (
     OrderIncrement,
     count_rows,
@@ -185,16 +186,17 @@ def test_a_report_that_fails_each_time_is_reported(api: OrderService, tmp_path: 
 
 
 def test_a_report_that_stays_running_is_not_waited_for_for_ever(
-    api: OrderService, tmp_path: Path
+    api: OrderService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(order_api, "PATIENCE_S", 0.1)
     with pytest.raises(
         SourceError,
         match=(
             r"The report of task task-1 at \S+ is still RUNNING after the 0\.1 s of "
-            r"ECOM_ORDER_API_PATIENC"
+            r"that it is waited for; run again later"
         ),
     ):
-        fetch(api, tmp_path, faults=Faults(running_polls=1_000_000), order_api_patience_s=0.1)
+        fetch(api, tmp_path, faults=Faults(running_polls=1_000_000))
     assert 2 <= api.counts.by_path["/get_report"] <= 11
 
 

@@ -79,7 +79,7 @@ class StreamHome:
 
     def settings(self, **values: Any) -> Settings:
         """Return the settings of its stream."""
-        own = {"stream_file_s": 0.05, "stream_port": 0, self.kind: self.address}
+        own = {"stream_port": 0, self.kind: self.address}
         return Settings(home=self.folder, **{**own, **values})
 
     @contextmanager

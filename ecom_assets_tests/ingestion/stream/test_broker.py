@@ -55,7 +55,6 @@ class StreamProcess:
                 "ECOM_EVENTS": home.address,
                 "ECOM_STREAM_PORT": "0",
                 "ECOM_STREAM_CONFIG_FILE": str(config),
-                "ECOM_STREAM_FILE_S": "0.2",
             },
         )
         with log.open("ab") as errors:

@@ -4,12 +4,14 @@ import asyncio
 import io
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
+from unittest.mock import patch
 
 import requests
 import uvicorn
@@ -19,6 +21,7 @@ from starlette.responses import StreamingResponse
 
 from ecom_assets.core.http_server.json_log import json_lines
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.interfaces.api import server as api_server
 from ecom_assets.interfaces.api.app import build_stack
 from ecom_assets.interfaces.api.middleware.request_log import ApiMetrics
 from ecom_assets.interfaces.api.routes.operation import router as operations
@@ -27,6 +30,7 @@ from ecom_assets.interfaces.api.store.store import PublishedState
 from ecom_assets_tests.patience import PATIENCE_S, wait_until
 
 HELD = "a-key-that-somebody-holds"
+NO_BOUNDS: Final[Mapping[str, int]] = MappingProxyType({})
 """A key that may read."""
 
 
@@ -161,20 +165,27 @@ def shop_served(shop: Shop) -> Any:
 
 
 @contextmanager
-def running(home: Path, shop: Shop | None = None, **settings: Any) -> Iterator[Running]:
-    """Serve the small app, with these settings."""
+def running(
+    home: Path, shop: Shop | None = None, bounds: Mapping[str, int] = NO_BOUNDS, **settings: Any
+) -> Iterator[Running]:
+    """Serve the small app, with these settings, and bounds of the server."""
     shop = shop or Shop()
-    api_settings = Settings(**{"home": home, "api_stop_s": 1.0, **settings})
-    with serving(api_settings, small_app(shop, api_settings), shop) as actual:
+    api_settings = Settings(**{"home": home, **settings})
+    with serving(api_settings, small_app(shop, api_settings), shop, **bounds) as actual:
         yield actual
 
 
 @contextmanager
-def serving(settings: Settings, app: FastAPI, shop: Shop | None = None) -> Iterator[Running]:
-    """Serve an app in a thread, behind all that `ecom api` puts in front of it."""
+def serving(
+    settings: Settings, app: FastAPI, shop: Shop | None = None, **bounds: int
+) -> Iterator[Running]:
+    """Serve an app in a thread, behind all that `ecom api` puts in front of it, with other bounds
+    of the server if these are given.
+    """
     listening = socket.create_server(("127.0.0.1", 0))
     shop, address = shop or Shop(), f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server = uvicorn.Server(new_config(settings, build_stack(settings, app)))
+    with patch.dict(vars(api_server), {"STOP_S": 1, **bounds}):
+        server = uvicorn.Server(new_config(settings, build_stack(settings, app)))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     with logged() as log:
         thread.start()

@@ -137,9 +137,7 @@ def holding_app(settings: Settings) -> FastAPI:
 def hasty(tmp_path: Path) -> Iterator[Running]:
     """Two questions at once, three of a caller, and a second for each."""
     keys = ",".join(f"read:{key}" for key in KEYS.values())
-    settings = Settings(
-        home=tmp_path, api_keys=keys, adhoc_timeout_s=1.0, adhoc_per_caller=3, api_stop_s=1.0
-    )
+    settings = Settings(home=tmp_path, api_keys=keys, adhoc_timeout_s=1.0, adhoc_per_caller=3)
     with serving(settings, holding_app(settings)) as actual:
         yield actual
 
@@ -147,9 +145,7 @@ def hasty(tmp_path: Path) -> Iterator[Running]:
 @pytest.fixture
 def patient(tmp_path: Path) -> Iterator[Running]:
     """As `hasty`, with time for processes that a busy machine is slow to start."""
-    settings = Settings(
-        home=tmp_path, api_keys=f"read:{KEYS['anna']}", adhoc_timeout_s=30.0, api_stop_s=1.0
-    )
+    settings = Settings(home=tmp_path, api_keys=f"read:{KEYS['anna']}", adhoc_timeout_s=30.0)
     with serving(settings, holding_app(settings)) as actual:
         yield actual
 
@@ -208,9 +204,7 @@ def test_while_questions_are_held_everything_else_is_answered_and_callers_have_b
 
 @pytest.mark.slow
 def test_a_client_that_hangs_up_leaves_its_place(tmp_path: Path) -> None:
-    settings = Settings(
-        home=tmp_path, adhoc_timeout_s=600.0, api_timeout_s=600.0, adhoc_at_once=1, api_stop_s=1.0
-    )
+    settings = Settings(home=tmp_path, adhoc_timeout_s=600.0, api_timeout_s=600.0, adhoc_at_once=1)
     with serving(settings, holding_app(settings)) as served:
         headers = {"X-API-Key": ""}
         requests.post(f"{served.address}/analytics/quick", headers=headers, timeout=PATIENCE_S)

@@ -8,12 +8,13 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from unittest.mock import patch
 
 import pytest
 import requests
 
 from ecom_assets.core.http_server.connections import MOST_HEAD_BYTES
+from ecom_assets.interfaces.api import app
 from ecom_assets_tests.each import each
 from ecom_assets_tests.interfaces.api.served import (
     BLOCK_COUNT,
@@ -31,8 +32,10 @@ LARGEST, PATIENCE_S = 10_000, 0.4
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """An API that takes 10,000 bytes and waits 0.4 s for them."""
     home = tmp_path_factory.mktemp("bounds")
-    bounds: dict[str, Any] = {"api_max_body_bytes": LARGEST, "api_client_timeout_s": PATIENCE_S}
-    with running(home, **bounds) as actual:
+    with (
+        patch.object(app, "MAX_BODY_BYTES", LARGEST),
+        running(home, api_client_timeout_s=PATIENCE_S) as actual,
+    ):
         yield actual
 
 
@@ -146,7 +149,7 @@ def test_many_slow_clients_do_not_keep_others_waiting(served: Running) -> None:
 def test_a_client_that_does_not_read_is_hung_up_on(tmp_path: Path) -> None:
     """It holds the only connection there may be: others are answered once it is closed."""
     with (
-        running(tmp_path, api_max_connections=1, api_client_timeout_s=PATIENCE_S) as served,
+        running(tmp_path, bounds={"MAX_CONNECTIONS": 1}, api_client_timeout_s=PATIENCE_S) as served,
         socket.socket() as connection,
     ):
         # What the client's side keeps is bounded before it connects: by itself, the system keeps
@@ -203,7 +206,7 @@ def test_an_answer_in_blocks_is_whole_however_long_it_takes_and_given_up_if_it_s
 
 
 def test_more_connections_than_are_allowed_are_asked_to_come_back(tmp_path: Path) -> None:
-    with running(tmp_path, api_max_connections=3) as served:
+    with running(tmp_path, bounds={"MAX_CONNECTIONS": 3}) as served:
         idle = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(3)]
         wait_until(lambda: served.get("/analytics/sales").status_code == 503)
         assert served.get("/analytics/sales").headers["retry-after"] == "30"

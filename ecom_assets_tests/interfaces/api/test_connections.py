@@ -272,13 +272,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """An API that serves six connections, three of them of one address,
     and waits 0.3 s for clients.
     """
-    settings: dict[str, Any] = {"api_max_connections": 6, "api_connections_per_address": 3}
-    settings |= {
+    bounds = {"MAX_CONNECTIONS": 6, "MAX_CONNECTIONS_PER_ADDRESS": 3}
+    settings: dict[str, Any] = {
         "api_client_timeout_s": PATIENCE_S,
         "api_keys": f"read:{HELD}",
         "rate_limit_address": "none",
     }
-    with running(tmp_path_factory.mktemp("connections"), **settings) as actual:
+    with running(tmp_path_factory.mktemp("connections"), bounds=bounds, **settings) as actual:
         yield actual
 
 
@@ -346,11 +346,11 @@ def test_a_connection_of_the_reserve_answers_once(served: Running) -> None:
 
 
 def test_trusted_proxies_have_as_many_connections_as_there_are(tmp_path: Path) -> None:
-    settings: dict[str, Any] = {
-        "api_connections_per_address": 2,
-        "api_trusted_proxies": ("127.0.0.2/24",),
-    }
-    with running(tmp_path, **settings) as served, half_heads(served, ["127.0.0.2"], 9):
+    bounds, proxies = {"MAX_CONNECTIONS_PER_ADDRESS": 2}, ("127.0.0.2/24",)
+    with (
+        running(tmp_path, bounds=bounds, api_trusted_proxies=proxies) as served,
+        half_heads(served, ["127.0.0.2"], 9),
+    ):
         assert asked(served, CLOSED_GET, "127.0.0.2") == 200
 
 

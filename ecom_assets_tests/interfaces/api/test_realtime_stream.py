@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from ecom_assets.core.clock import now_utc
 from ecom_assets.core.settings.settings import Settings
+from ecom_assets.interfaces.api import app
 from ecom_assets.interfaces.api.app import build_app
 from ecom_assets.interfaces.api.streams import STREAM
 from ecom_assets_tests.interfaces.api.served import HELD, serving
@@ -65,14 +66,16 @@ OTHER = "another-key-that-reads"
 
 
 @pytest.mark.slow
-def test_one_key_has_only_some_streams_open_and_others_have_theirs(tmp_path: Path) -> None:
+def test_one_key_has_only_some_streams_open_and_others_have_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "landing").mkdir()
     settings = Settings(
         home=tmp_path / "home",
         events=str(tmp_path / "landing"),
         api_keys=SecretStr(f"read:{HELD},read:{OTHER}"),
-        api_streams_per_caller=2,
     )
+    monkeypatch.setattr(app, "STREAMS_PER_CALLER", 2)
     with serving(settings, build_app(settings)) as client, ExitStack() as streams:
 
         def opened(key: str) -> httpx.Response:
@@ -86,8 +89,7 @@ def test_one_key_has_only_some_streams_open_and_others_have_theirs(tmp_path: Pat
         third = opened(HELD)
         assert [stream.status_code for stream in (*held, third)] == [200, 200, 429]
         assert json.loads(third.read())["detail"] == (
-            "This key has 2 streams open, as many as one may have; close one, or raise "
-            "ECOM_API_STREAMS_PER_CALLER."
+            "This key has 2 streams open, as many as one may have; close one."
         )
         assert third.headers["retry-after"] == "30"
         assert opened(OTHER).status_code == 200
@@ -98,11 +100,12 @@ def test_one_key_has_only_some_streams_open_and_others_have_theirs(tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_without_keys_the_streams_of_an_address_are_counted(tmp_path: Path) -> None:
+def test_without_keys_the_streams_of_an_address_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "landing").mkdir()
-    settings = Settings(
-        home=tmp_path / "home", events=str(tmp_path / "landing"), api_streams_per_caller=1
-    )
+    settings = Settings(home=tmp_path / "home", events=str(tmp_path / "landing"))
+    monkeypatch.setattr(app, "STREAMS_PER_CALLER", 1)
     with (
         serving(settings, build_app(settings)) as client,
         httpx.stream("GET", f"{client.address}{STREAM}", timeout=PATIENCE_S) as stream,

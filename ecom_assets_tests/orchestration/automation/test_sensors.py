@@ -184,18 +184,18 @@ def test_what_the_sensor_asks_for_runs(landing: Landing) -> None:
 def test_a_stray_row_is_a_run_of_its_own_without_years_between(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
-    landing = Landing(tmp_path / "landing", instance, max_days=6000)
+    landing = Landing(tmp_path / "landing", instance)
     landing.receive("2026-03-09", "2026-03-09")
-    landing.receive("2014-01-01", "2014-01-01", name="stray.csv")
+    landing.receive("2022-01-01", "2022-01-01", name="stray.csv")
     requests = landing.look().run_requests or []
     values = [(request.tags[RANGE_START], request.tags[RANGE_END]) for request in requests]
     # A day before the rows, and the days after in which they may make others copies; up to today at
     # most.
-    assert values == [("2013-12-31", "2014-01-10"), ("2026-03-08", "2026-03-09")]
+    assert values == [("2021-12-31", "2022-01-10"), ("2026-03-08", "2026-03-09")]
     # Each run knows the days of all, so that a few bad rows far away do not count as all of the
     # rows.
     assert {request.tags[PARTS] for request in requests} == {
-        "2013-12-31/2014-01-10,2026-03-08/2026-03-09"
+        "2021-12-31/2022-01-10,2026-03-08/2026-03-09"
     }
     landing.receive("2026-03-10", "2026-03-10")
     (request,) = landing.look().run_requests or ()
@@ -206,9 +206,9 @@ def test_a_stray_row_is_a_run_of_its_own_without_years_between(
 def test_a_bad_row_alone_in_its_file_and_far_away_stops_no_run(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
-    landing = Landing(tmp_path / "landing", instance, max_days=6000)
+    landing = Landing(tmp_path / "landing", instance)
     landing.receive("2026-03-09", *["2026-03-09"] * 30)
-    stray = landing.receive("2014-01-01", "2014-01-01", name="stray.csv")
+    stray = landing.receive("2022-01-01", "2022-01-01", name="stray.csv")
     stray.write_text(stray.read_text().replace("page_view", ""))
     early, _late = landing.look().run_requests or ()
     job = build_definitions(landing.settings).resolve_job_def("everything")
@@ -341,8 +341,8 @@ def test_generated_files_leave_one_instant_in_the_cursor_and_merging_them_asks_f
     assert landing.cursor
     assert len(landing.cursor) < 400, "and what was asked for names no file of the platform"
     assert reason(landing.look()) == "No new event files."
-    settings = landing.settings.model_copy(update={"compact_after_hours": 0.0})
-    assert compact(settings, now=landing.now.timestamp).merged_count == 50
+    three_hours_later = landing.now + timedelta(hours=3)
+    assert compact(landing.settings, now=three_hours_later.timestamp).merged_count == 50
     assert reason(landing.look()) == "No new event files."
 
 

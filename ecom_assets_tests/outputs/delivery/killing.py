@@ -190,7 +190,7 @@ class Killer:
         process = self.deliverer.begin(
             job
             | {
-                "settings": settings | {"heap_events_per_s": 0},
+                "settings": settings | {"delivery_events_per_s": 0},
                 "now": self.now.isoformat(),
                 "day": str(self.now.date()),
             }

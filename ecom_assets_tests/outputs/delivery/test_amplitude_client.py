@@ -7,6 +7,7 @@ from email.utils import format_datetime
 import pyarrow as pa
 import pytest
 
+from ecom_assets.outputs.delivery import batch_sender
 from ecom_assets.outputs.delivery.destination import DeliveryResult, DeliveryState
 from ecom_assets_tests.outputs.delivery.mart_rows import KEY, one_batch, tool, users, visits
 from ecom_assets_tests.outputs.delivery.scripted_tool import OK, RESET, Say, ScriptedTool
@@ -188,17 +189,19 @@ def test_what_may_be_better_the_next_time_is_sent_again_with_the_same_ids(
     ("stumble", "reason"), [(Say(503), "busy"), (Say(500), "no_answer"), (RESET, "no_answer")]
 )
 def test_patience_ends_and_says_whether_the_tool_may_have_it(
-    far_side: ScriptedTool, stumble: Say, reason: str
+    far_side: ScriptedTool, stumble: Say, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers = send(far_side.restart(otherwise=stumble), visits(anna=1), delivery_retries=2)
+    monkeypatch.setattr(batch_sender, "RETRIES", 2)
+    answers = send(far_side.restart(otherwise=stumble), visits(anna=1))
     assert len(far_side.heard) == 3
     assert [(answer.state, answer.reason, answer.attempts) for answer in answers] == [
         (POSTPONED, reason, 3)
     ]
 
 
-def test_a_tool_that_is_not_there_has_nothing() -> None:
-    destination = tool("amplitude_events", "http://127.0.0.1:9", delivery_retries=1)
+def test_a_tool_that_is_not_there_has_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_sender, "RETRIES", 1)
+    destination = tool("amplitude_events", "http://127.0.0.1:9")
     (answer,) = destination.send(one_batch(destination, visits(anna=1)))
     assert (answer.state, answer.reason, answer.attempts) == (POSTPONED, "busy", 2)
 
@@ -225,10 +228,11 @@ def test_a_pause_longer_than_our_patience_is_for_another_run(far_side: ScriptedT
 
 
 def test_after_a_record_that_has_to_wait_nothing_of_the_batch_is_sent(
-    far_side: ScriptedTool,
+    far_side: ScriptedTool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(batch_sender, "RETRIES", 0)
     far_side.restart(Say(413), otherwise=Say(503))
-    answers = send(far_side, visits(anna=4), delivery_retries=0)
+    answers = send(far_side, visits(anna=4))
     assert far_side.ids()[1:] == [["e1", "e2"]]
     assert states_of(answers) == [POSTPONED] * 4
 

@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from ecom_assets.outputs.delivery import batch_sender
 from ecom_assets.outputs.delivery.destination import DeliveryResult, DeliveryState
 from ecom_assets.outputs.delivery.tools.ga4.tool import UNCONFIRMED
 from ecom_assets_tests.outputs.delivery.mart_rows import (
@@ -92,8 +93,9 @@ def test_what_was_not_even_looked_at_is_sent_again(far_side: ScriptedTool, stumb
     ] == [DELIVERED]
 
 
-def test_where_nobody_listens_nothing_is_in_doubt() -> None:
-    destination = tool("ga4_events", delivery_retries=1)
+def test_where_nobody_listens_nothing_is_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_sender, "RETRIES", 1)
+    destination = tool("ga4_events")
     (answer,) = destination.send(one_batch(destination, visits(anna=1)))
     assert (answer.state, answer.reason) == (POSTPONED, "busy")
 

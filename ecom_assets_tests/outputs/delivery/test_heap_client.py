@@ -26,7 +26,7 @@ def test_one_bad_row_of_a_thousand_is_found_by_halving(
     far_side: ScriptedTool, position: int
 ) -> None:
     far_side.poison = frozenset({f"e{position}"})
-    destination = tool("heap_events", far_side.url, heap_events_per_s=0.0)
+    destination = tool("heap_events", far_side.url, delivery_events_per_s=0.0)
     answers = destination.send(one_batch(destination, visits(anna=500, ben=500)))
     assert [
         at for at, answer in enumerate(answers, start=1) if answer.state is DeliveryState.REJECTED
@@ -48,7 +48,7 @@ def test_one_bad_row_of_a_thousand_is_found_by_halving(
 def test_a_refusal_from_the_first_on_names_the_setting(
     far_side: ScriptedTool, count: int, requests: int
 ) -> None:
-    stranger = tool("heap_events", far_side.restart(otherwise=BAD).url, heap_events_per_s=0.0)
+    stranger = tool("heap_events", far_side.restart(otherwise=BAD).url, delivery_events_per_s=0.0)
     answers = stranger.send(one_batch(stranger, visits(anna=count)))
     assert {answer.state for answer in answers} == {DeliveryState.POSTPONED}
     assert len(far_side.heard) == requests

@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.state.ledger_store import open_store
+from ecom_assets.outputs.delivery import batch_sender
 from ecom_assets.outputs.delivery.ledger.ledger import DeliveryLedger
 from ecom_assets.outputs.delivery.sending import Delivery, DeliveryStats
 from ecom_assets.outputs.delivery.tools.all import destinations
@@ -179,7 +181,7 @@ def play(tool: str, home: Path, *, records: int, seed: int, **more: str) -> Play
     dice = Random(seed)  # noqa: S311 (chance that repeats, not secrets)
     now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
     rows, request_log = rows_of(0, records, now), home / f"{tool}.requests"
-    options: dict[str, Any] = {"home": home, "delivery_retries": 2, "heap_events_per_s": 0, **more}
+    options: dict[str, Any] = {"home": home, "delivery_events_per_s": 0, **more}
     options |= {"delivery_retry_base_s": PAUSE_S, "delivery_pause_s": PAUSE_S}
     due = named_by_tool(tool, rows, now)
     refused = frozenset(dice.sample(sorted(due.values()), records // 50))
@@ -189,7 +191,8 @@ def play(tool: str, home: Path, *, records: int, seed: int, **more: str) -> Play
         Setup(request_log=request_log, faults=faults, refuses=refused)
     ) as receiver:
         settings = Settings(**(options | receiver.settings()))
-        inner = destinations(settings)[f"{tool}_events"]
+        with patch.object(batch_sender, "RETRIES", 2):
+            inner = destinations(settings)[f"{tool}_events"]
         ledger = DeliveryLedger(open_store(settings))
 
         def run() -> DeliveryStats:

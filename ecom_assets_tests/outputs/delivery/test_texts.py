@@ -144,7 +144,6 @@ def test_each_tool_gets_as_many_at_once_as_it_documents(
     [
         ("amplitude_events", 1_000_000, {"amplitude_api": "http_v2"}),
         ("mixpanel_events", 2_000_000, {}),
-        ("mixpanel_events", 300_000, {"mixpanel_max_bytes": 300_000}),
         ("ga4_events", 130_000, {}),
     ],
 )

@@ -69,7 +69,6 @@ def test_a_tool_named_by_half_is_refused(options: dict[str, str], message: str) 
         ("currency", "euro"),
         ("amplitude_url", "https://x.example/?key=1"),
         ("amplitude_region", "in"),
-        ("heap_events_per_s", -1),
     ],
 )
 def test_wrong_values_are_refused_by_name(name: str, value: str | int) -> None:
@@ -115,7 +114,7 @@ def test_regions_have_their_addresses(region: str, hosts: tuple[str, ...]) -> No
 @pytest.mark.slow
 def test_a_rate_is_kept(far_side: ScriptedTool) -> None:
     # 1,000 a second: the first thousand go at once, the second when a second has passed.
-    destination = tool("heap_events", far_side.url, heap_events_per_s=1_000.0)
+    destination = tool("heap_events", far_side.url, delivery_events_per_s=1_000.0)
     batch = one_batch(destination, visits(anna=1_000))
     started = time.monotonic()
     destination.send(batch)

@@ -100,7 +100,7 @@ class FileOrders:
         con = engine_of_files(settings)
         mapping = load_order_mapping(settings.orders_mapping)
         files = RecordFiles.open(con.con, paths, mapping, settings.timezone)
-        rule = OrderRule(settings.max_amount, settings.max_quantity, currency=settings.set_currency)
+        rule = OrderRule(settings.max_amount, currency=settings.set_currency)
         return cls(con, files, rule, settings)
 
     def naming(self, columns: frozenset[str] | None) -> "FileOrders":

@@ -139,6 +139,8 @@ def land(body: bytes, path: Path) -> None:
         ) from error
 
 
+PATIENCE_S = 600.0
+"""How long a report is waited for."""
 MAX_REPORTS = 2
 """Requests for a report: one that fails is requested once more,
 because failures of the service can be temporary.
@@ -307,7 +309,7 @@ class OrderReports:
         """Request a report, wait until it is ready, and return it.
 
         Raises:
-            SourceError: It takes longer than `ECOM_ORDER_API_PATIENCE_S`, or fails each time.
+            SourceError: It takes longer than `PATIENCE_S`, or fails each time.
         """
         for _ in range(MAX_REPORTS):
             task_id = self._read(
@@ -393,17 +395,16 @@ class OrderReports:
         def ask() -> _Status:
             return self._read(_Status, self._session.get(self._url(step), params, self._headers))
 
-        poll_s, patience_s = self._settings.order_api_poll_s, self._settings.order_api_patience_s
         answer, is_over = polled(
             ask,
             lambda status: status.status != "RUNNING",
-            wait_s=lambda _asked: poll_s,
-            patience_s=patience_s,
+            wait_s=lambda _asked: self._settings.order_api_poll_s,
+            patience_s=PATIENCE_S,
         )
         if not is_over:
             raise UnavailableError(
-                f"{subject} at {self._address} is still RUNNING after the {patience_s:g} s of "
-                "ECOM_ORDER_API_PATIENCE_S; run again later, or raise that."
+                f"{subject} at {self._address} is still RUNNING after the {PATIENCE_S:g} s "
+                "that it is waited for; run again later."
             )
         return answer
 

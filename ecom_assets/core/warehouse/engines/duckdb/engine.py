@@ -81,7 +81,7 @@ class Turn:
             # To standard error, so that a run of the daemon has it in its log too.
             sys.stderr.write(
                 f"ecom: waiting for {self.path}, which is in use by {holder_in(str(refusal))}; for "
-                f"{self.patience_s:g} s at most (ECOM_WAREHOUSE_PATIENCE_S).\n"
+                f"{self.patience_s:g} s at most.\n"
             )
             sys.stderr.flush()
         time.sleep(LOOK_S)
@@ -118,6 +118,8 @@ def _short(command: str) -> str:
 
 
 INCOMING, ATTACHED = "incoming_rows", "attached_file"
+PATIENCE_S = 3600.0
+"""How long a run waits for the run of another process that has the file."""
 LOCK_PATIENCE_S = 10.0
 """How long to wait for another process to let go of the file."""
 HELD = ("Could not set lock", "different configuration")
@@ -178,7 +180,7 @@ class DuckDBEngine(Engine):
         return cls(
             Path(f"/{path}"),
             memory_limit=limit_of_run(settings),
-            patience_s=settings.warehouse_patience_s,
+            patience_s=PATIENCE_S,
         )
 
     def reading(self) -> Self:

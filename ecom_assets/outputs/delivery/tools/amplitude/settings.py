@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from ecom_assets.core.settings.subjects import MOST_PER_S, PackageSettings, WebAddress
+from ecom_assets.core.settings.subjects import PackageSettings, WebAddress
 
 
 class AmplitudeSettings(PackageSettings):
@@ -30,11 +30,6 @@ class AmplitudeSettings(PackageSettings):
     )
     amplitude_secret_key: SecretStr = Field(
         SecretStr(""), description="Secret key of that project, for requests to delete a person"
-    )
-    amplitude_events_per_s: float | None = Field(
-        None,
-        ge=0,
-        description=f"Events per second to Amplitude {MOST_PER_S} 1000 by http_v2, none by batch",
     )
 
     @property

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from ecom_assets.core.settings.subjects import MOST_PER_S, PackageSettings, WebAddress
+from ecom_assets.core.settings.subjects import PackageSettings, WebAddress
 
 
 class Ga4Settings(PackageSettings):
@@ -22,9 +22,6 @@ class Ga4Settings(PackageSettings):
     )
     ga4_url: WebAddress = Field(
         "", description="Address to use instead of the region's, without a path"
-    )
-    ga4_events_per_s: float | None = Field(
-        None, ge=0, description=f"Events per second to GA4 {MOST_PER_S} none"
     )
     ga4_property_id: str = Field(
         "", description="Number of the GA4 property, for requests to delete a person"

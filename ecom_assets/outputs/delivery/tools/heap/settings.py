@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from ecom_assets.core.settings.subjects import MOST_PER_S, PackageSettings, WebAddress
+from ecom_assets.core.settings.subjects import PackageSettings, WebAddress
 
 
 class HeapSettings(PackageSettings):
@@ -18,9 +18,6 @@ class HeapSettings(PackageSettings):
     heap_api_key: SecretStr = Field(
         SecretStr(""),
         description="API key of that environment, for requests to delete a person",
-    )
-    heap_events_per_s: float | None = Field(
-        None, ge=0, description=f"Events per second to Heap {MOST_PER_S} 250"
     )
 
     @property

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from ecom_assets.core.settings.subjects import MOST_PER_S, PackageSettings, WebAddress
+from ecom_assets.core.settings.subjects import PackageSettings, WebAddress
 
 IdMerge = Literal["simplified", "original"]
 
@@ -38,15 +38,6 @@ class MixpanelSettings(PackageSettings):
     )
     mixpanel_gdpr_token: SecretStr = Field(
         SecretStr(""), description="OAuth token for requests to delete a person (GDPR API)"
-    )
-    mixpanel_max_bytes: int = Field(
-        2_000_000,
-        ge=10_000,
-        le=10_000_000,
-        description="Bytes of a request to Mixpanel before gzip, at most",
-    )
-    mixpanel_events_per_s: float | None = Field(
-        None, ge=0, description=f"Events per second to Mixpanel {MOST_PER_S} 30000"
     )
 
     @property

@@ -8,7 +8,7 @@ task that deletes some distinct ids.
 import json
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from pydantic import SecretStr
 
@@ -130,14 +130,14 @@ def _ids_of(
 
 
 MOST_RECORDS, PER_S = 2_000, 30_000.0
+MAX_BYTES: Final = 2_000_000
+"""Bytes of a request before gzip."""
 BASE_S, JITTER = 2.0, (0.5, 2.5)
 """Waits after 429, 502 and 503: 2 s, doubling up to 60 s, plus a random 1 to 5 s."""
 
 
-def _limits(settings: MixpanelSettings, share: int) -> Limits:
-    return Limits(
-        MOST_RECORDS // share, settings.mixpanel_max_bytes // share, BASE_S, PER_S, BASE_S, JITTER
-    )
+def _limits(share: int) -> Limits:
+    return Limits(MOST_RECORDS // share, MAX_BYTES // share, BASE_S, PER_S, BASE_S, JITTER)
 
 
 def _refusal(settings: MixpanelSettings) -> str:
@@ -169,7 +169,7 @@ TOOL = Tool(
     events=Feed(
         form=lambda settings: mixpanel.events(settings.mixpanel_identity),
         request=_events_request,
-        limits=lambda settings: _limits(settings, 1),
+        limits=lambda _settings: _limits(1),
         around_bytes=lambda _settings: 2,
         takes_gzip=True,
         joins_devices=True,
@@ -178,7 +178,7 @@ TOOL = Tool(
     users=Feed(
         form=lambda _settings: mixpanel.USERS,
         request=_users_request,
-        limits=lambda settings: _limits(settings, 2),
+        limits=lambda _settings: _limits(2),
     ),
     read=read,
     halves=(("mixpanel_service_user", "mixpanel_service_secret"),),
