@@ -131,10 +131,6 @@ class Constants(SettingsPart):
 
 
 REMOVED: Final = {
-    "adhoc_most_events": (
-        "0.2.0",
-        "a question of the HTTP API reads up to 50,000,000 events",
-    ),
     "amplitude_events_per_s": (
         "0.2.0",
         "Amplitude gets up to 1,000 events a second by http_v2, as many as it takes by batch",

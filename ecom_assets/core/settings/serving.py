@@ -15,6 +15,11 @@ from ecom_assets.core.settings.subjects import ByCommas
 class AnswerSettings(SettingsPart):
     """What `Settings` has for answers of the HTTP API."""
 
+    adhoc_most_events: int = Field(
+        50_000_000,
+        ge=1,
+        description="Maximum number of events that an ad-hoc question of the HTTP API may read",
+    )
     adhoc_timeout_s: float = Field(
         20.0, gt=0, description="Seconds that an ad-hoc question of the HTTP API may take"
     )

@@ -245,12 +245,7 @@ WIDEST_AMOUNT: Final = Decimal(10_000_000_000_000)
 Attribution adds up the ten-thousandths of a day as 64-bit numbers.
 """
 MAX_QUANTITY: Final = 1_000_000
-MAX_QUESTION_ROWS: Final = 50_000_000
-"""Events, or order lines, that an ad-hoc question of the HTTP API may read, and rows of a file that
-is sent by the browser.
-"""
-"""The default limit of the items in one order line."""
-WIDEST_QUANTITY: Final = 1_000_000_000
+"""The most items that one order line may have."""
 MAX_STOCK: Final = 1_000_000_000_000
 """The bound for the items of one product in stock, and for its reorder point."""
 LONGEST_EVENT_TYPE = 255

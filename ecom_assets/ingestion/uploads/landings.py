@@ -26,7 +26,6 @@ from ecom_assets.core.settings.memory import limit_of_run
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import MAPPING_COPY, NATIVE_OF, setting_of
 from ecom_assets.core.tables.portable import arrow_schema_of
-from ecom_assets.core.tables.values import MAX_QUESTION_ROWS
 from ecom_assets.core.warehouse.local import plain_connection
 from ecom_assets.core.warehouse.sql_text import ident, select, text, texts
 from ecom_assets.ingestion.sources.cost_reading import AdSpendFileReading
@@ -113,12 +112,13 @@ class ToLand:
         """Refuse a file with more rows than one may have.
 
         Raises:
-            UsageError: It has more than `MAX_QUESTION_ROWS`.
+            UsageError: It has more than ECOM_ADHOC_MOST_EVENTS.
         """
-        if count > MAX_QUESTION_ROWS:
+        most = self.settings.adhoc_most_events
+        if count > most:
             raise UsageError(
-                f"{self.name} has {count:,} rows, and a file may have {MAX_QUESTION_ROWS:,}; send "
-                "it in parts, such as a file per year."
+                f"{self.name} has {count:,} rows, and a file may have {most:,} "
+                "(ECOM_ADHOC_MOST_EVENTS); send it in parts, such as a file per year."
             )
 
 

@@ -64,7 +64,6 @@ from ecom_assets.core.tables.queries import (
     events_in_period,
     require,
 )
-from ecom_assets.core.tables.values import MAX_QUESTION_ROWS
 from ecom_assets.ingestion.sources.activities import not_recorded
 from ecom_assets.ingestion.sources.files.places import known_places
 from ecom_assets.ingestion.sources.site_lists import with_channels
@@ -410,17 +409,18 @@ class PublishedEvents:
         """Return how many events a period has.
 
         Raises:
-            QuestionTooLargeError: They are more than `MAX_QUESTION_ROWS`.
+            QuestionTooLargeError: They are more than ECOM_ADHOC_MOST_EVENTS.
         """
         reading = self.source.reading
         result = Extent.from_events(
             reading, events_in_period(self.in_zone(self._published()), period)
         )
-        if result.event_count > MAX_QUESTION_ROWS:
+        most = self.source.settings.adhoc_most_events
+        if result.event_count > most:
             rows = "order lines" if self.days_of == ORDERS else "events"
             raise QuestionTooLargeError(
-                f"The question is of {result.event_count:,} {rows}, more than the "
-                f"{MAX_QUESTION_ROWS:,} that one may read; ask about fewer days."
+                f"The question is of {result.event_count:,} {rows}, more than the {most:,} of "
+                "ECOM_ADHOC_MOST_EVENTS; ask about fewer days."
             )
         return result
 
