@@ -114,6 +114,14 @@ class Platform:
             (asset, days) for asset in self.assets if only is None or asset.contract.name in only
         ]
 
+    def made_from(self, *contracts: type[Table]) -> set[str]:
+        """Return the names of some tables and of all that these are made from, to run no others."""
+        needed = set(contracts)
+        for asset in reversed(self.assets):
+            if asset.contract in needed:
+                needed |= _read_by(asset)
+        return {contract.name for contract in needed}
+
     def output(self, asset: TableAsset, days: Days) -> SliceOutput:
         """Return what an asset computes in a run over a range of days,
         and the days that it replaces.
@@ -204,9 +212,7 @@ class Platform:
         needed = {asset.contract for asset, _ in left} if contract is None else {contract}
         for asset, _ in reversed(left):
             if asset.contract in needed:
-                needed |= {reads.contract for reads in asset.reads.values()}
-                for also in filter(None, (asset.invalidated_by, asset.widened_by)):
-                    needed |= set(also.reads.values())
+                needed |= _read_by(asset)
         for asset, days in left:
             if asset.contract in needed:
                 actual = self.output(asset, days)
@@ -280,6 +286,14 @@ class ShopPlatform(Platform):
         super().clear()
         self.receive_orders([], Days(()))
         self.engine.execute('DELETE FROM "raw"."user_order_log"')
+
+
+def _read_by(asset: TableAsset) -> set[type[Table]]:
+    """Return the tables that an asset reads, also to find its days."""
+    read = {reads.contract for reads in asset.reads.values()}
+    for also in filter(None, (asset.invalidated_by, asset.widened_by)):
+        read |= set(also.reads.values())
+    return read
 
 
 def as_rows(engine: DuckDBEngine, contract: type[Table]) -> list[tuple[Any, ...]]:

@@ -79,6 +79,17 @@ def fate(shop: Platform, days: Days = AROUND, **values: Any) -> str:
     return reasons[0] if reasons else "clean"
 
 
+def fates(shop: Platform, given: Sequence[Row]) -> list[str]:
+    """Return what becomes of each of several rows, none of which is a copy of another."""
+    rows = [row | {"source_file": f"{number}.csv"} for number, row in enumerate(given)]
+    clean(shop, rows)
+    refused = {row["source_file"]: row["reject_reason"] for row in shop.rows(QuarantinedEvents)}
+    kept = {row["event_id"] for row in shop.rows(CleanEvents)}
+    assert len(refused) + len(kept) == len(rows)
+    is_lost = {row["source_file"]: row["event_id"] not in kept for row in rows}
+    return [refused.get(file, "lost" if lost else "clean") for file, lost in is_lost.items()]
+
+
 def test_a_plain_page_view_is_clean(shop: Platform) -> None:
     assert fate(shop) == "clean"
 
@@ -86,89 +97,101 @@ def test_a_plain_page_view_is_clean(shop: Platform) -> None:
 MICROSECOND = timedelta(microseconds=1)
 
 
-@pytest.mark.slow
-@each(
-    "values, expected",
-    [
-        ({"malformed_row": "a;b"}, "malformed_row"),
-        ({"event_id": None}, "missing_event_id"),
-        ({"event_id": r"\N"}, "missing_event_id"),
-        ({"event_id": "NaN"}, "missing_event_id"),
-        ({"event_id": "nan-1"}, "clean"),
-        ({"event_at": None, "received_date": DAY_ONE}, "unparseable_timestamp"),
-        # Without an arrival time, the arrival day's end and an hour of skew is the limit.
-        ({"event_at": at("+1 01:00"), "received_date": DAY_ONE}, "clean"),
-        ({"event_at": at("+1 01:00:00.000001"), "received_date": DAY_ONE}, "future_timestamp"),
-        ({"event_at": at("10:00"), "received_at": at("09:00")}, "clean"),
-        ({"event_at": at("10:00:00.000001"), "received_at": at("09:00")}, "future_timestamp"),
-        (
-            {"event_at": at("+2 00:00"), "received_date": DAY_ONE, "received_at": at("+1 23:30")},
-            "future_timestamp",
-        ),
-        ({"user_id": None, "session_id": "s1"}, "clean"),
-        ({"user_id": None}, "missing_identity"),
-        ({"user_id": "(no consent)"}, "without_consent"),
-        ({"user_id": "(No Consent)", "session_id": "s1"}, "without_consent"),
-        ({"user_id": "(no consent)", "anonymous_id": "d1"}, "clean"),
-        ({"user_id": "(no consent)", "anonymous_id": "null"}, "without_consent"),
-        ({"user_id": "Undefined", "session_id": "s1"}, "clean"),
-        ({"user_id": None, "session_id": "NULL"}, "missing_identity"),
-        ({"user_id": "anna", "session_id": "NULL"}, "clean"),
-        ({"user_id": "0"}, "missing_identity"),
-        ({"user_id": "00"}, "clean"),
-        ({"received_at": datetime(1989, 12, 30, 23, 59, 59)}, "implausible_date"),  # noqa: DTZ001
-        ({"received_at": datetime(2100, 1, 2)}, "implausible_date"),  # noqa: DTZ001
-        ({"received_at": datetime(2100, 1, 1, 23, 59, 59)}, "clean"),  # noqa: DTZ001
-        ({"event_type": None}, "malformed_event_type"),
-        ({"event_type": "refund"}, "clean"),
-        ({"cart_value": "-0.01", "cart_amount": -0.01}, "clean"),
-        ({"cart_value": "0", "cart_amount": 0}, "clean"),
-        ({"cart_value": "1e8", "cart_amount": 100_000_000}, "clean"),
-        ({"cart_value": "100000000.01", "cart_amount": 100_000_000.01}, "clean"),
-        ({"user_id": "0", "session_id": "-", "anonymous_id": r"\N"}, "missing_identity"),
-        ({"user_id": "0", "session_id": "-", "anonymous_id": "d1"}, "clean"),
-        ({"event_type": "product_view", "product_id": None}, "clean"),
-        ({"event_type": "remove_from_cart", "product_id": "(not set)"}, "clean"),
-        ({"event_type": "purchase", "product_id": None}, "clean"),
-        ({"cart_value": "many", "cart_amount": None}, "clean"),
-        ({"cart_value": "NaN", "cart_amount": None}, "clean"),
-        ({"received_date": DAY_ONE + timedelta(days=7)}, "clean"),
-        ({"received_date": DAY_ONE + timedelta(days=8)}, "too_late"),
-    ],
-)
-def test_each_reason_begins_where_it_says(shop: Platform, values: Row, expected: str) -> None:
-    values = dict(values)
-    if "cart_amount" in values and values["cart_amount"] is not None:
-        values["cart_amount"] = Decimal(str(values["cart_amount"]))
-    assert fate(shop, **values) == expected
+FATES: list[tuple[Row, str]] = [
+    ({"malformed_row": "a;b"}, "malformed_row"),
+    ({"event_id": None}, "missing_event_id"),
+    ({"event_id": r"\N"}, "missing_event_id"),
+    ({"event_id": "NaN"}, "missing_event_id"),
+    ({"event_id": "nan-1"}, "clean"),
+    ({"event_at": None, "received_date": DAY_ONE}, "unparseable_timestamp"),
+    # Without an arrival time, the arrival day's end and an hour of skew is the limit.
+    ({"event_at": at("+1 01:00"), "received_date": DAY_ONE}, "clean"),
+    ({"event_at": at("+1 01:00:00.000001"), "received_date": DAY_ONE}, "future_timestamp"),
+    ({"event_at": at("10:00"), "received_at": at("09:00")}, "clean"),
+    ({"event_at": at("10:00:00.000001"), "received_at": at("09:00")}, "future_timestamp"),
+    (
+        {"event_at": at("+2 00:00"), "received_date": DAY_ONE, "received_at": at("+1 23:30")},
+        "future_timestamp",
+    ),
+    ({"user_id": None, "session_id": "s1"}, "clean"),
+    ({"user_id": None}, "missing_identity"),
+    ({"user_id": "(no consent)"}, "without_consent"),
+    ({"user_id": "(No Consent)", "session_id": "s1"}, "without_consent"),
+    ({"user_id": "(no consent)", "anonymous_id": "d1"}, "clean"),
+    ({"user_id": "(no consent)", "anonymous_id": "null"}, "without_consent"),
+    ({"user_id": "Undefined", "session_id": "s1"}, "clean"),
+    ({"user_id": None, "session_id": "NULL"}, "missing_identity"),
+    ({"user_id": "anna", "session_id": "NULL"}, "clean"),
+    ({"user_id": "0"}, "missing_identity"),
+    ({"user_id": "00"}, "clean"),
+    ({"received_at": datetime(1989, 12, 30, 23, 59, 59)}, "implausible_date"),  # noqa: DTZ001
+    ({"received_at": datetime(2100, 1, 2)}, "implausible_date"),  # noqa: DTZ001
+    ({"received_at": datetime(2100, 1, 1, 23, 59, 59)}, "clean"),  # noqa: DTZ001
+    ({"event_type": None}, "malformed_event_type"),
+    ({"event_type": "refund"}, "clean"),
+    ({"cart_value": "-0.01", "cart_amount": -0.01}, "clean"),
+    ({"cart_value": "0", "cart_amount": 0}, "clean"),
+    ({"cart_value": "1e8", "cart_amount": 100_000_000}, "clean"),
+    ({"cart_value": "100000000.01", "cart_amount": 100_000_000.01}, "clean"),
+    ({"user_id": "0", "session_id": "-", "anonymous_id": r"\N"}, "missing_identity"),
+    ({"user_id": "0", "session_id": "-", "anonymous_id": "d1"}, "clean"),
+    ({"event_type": "product_view", "product_id": None}, "clean"),
+    ({"event_type": "remove_from_cart", "product_id": "(not set)"}, "clean"),
+    ({"event_type": "purchase", "product_id": None}, "clean"),
+    ({"cart_value": "many", "cart_amount": None}, "clean"),
+    ({"cart_value": "NaN", "cart_amount": None}, "clean"),
+    ({"received_date": DAY_ONE + timedelta(days=7)}, "clean"),
+    ({"received_date": DAY_ONE + timedelta(days=8)}, "too_late"),
+]
+"""Rows by what they say, and what becomes of each: `clean`, or the reason for which it is refused.
+"""
 
 
-@pytest.mark.slow
-@each(
-    "event_type, cart_amount, known",
-    [
-        ("purchase", "-10", "-10"),
-        ("revenue_amount", "-10", "-10"),
-        ("refund", "-10", "10"),
-        ("refund", "10", "10"),
-        ("add_to_cart", "-10", None),
-        ("product_view", "-0.01", None),
-        ("purchase", "100000000", "100000000"),
-        ("purchase", "100000000.01", None),
-        ("purchase", "-100000000.01", None),
-    ],
-)
-def test_an_amount_that_cannot_be_is_not_known_and_its_event_counts(
-    shop: Platform, event_type: str, cart_amount: str, known: str | None
-) -> None:
-    amount = Decimal(cart_amount)
-    row = received(
-        "e1", at("09:00"), received_date=DAY_ONE, event_type=event_type, cart_value=cart_amount
-    )
-    clean(shop, [row | {"cart_amount": amount, "product_id": "p1"}])
-    assert [event["cart_amount"] for event in shop.rows(CleanEvents)] == [
-        None if known is None else Decimal(known)
+def test_each_reason_begins_where_it_says(shop: Platform, subtests: pytest.Subtests) -> None:
+    rows = []
+    for number, (values, _) in enumerate(FATES):
+        row = received(**{"event_id": f"e{number}", "event_at": at("09:00"), **values})
+        if row["cart_amount"] is not None:
+            row["cart_amount"] = Decimal(str(row["cart_amount"]))
+        rows.append(row)
+    for actual, (values, expected) in zip(fates(shop, rows), FATES, strict=True):
+        with subtests.test(str(values)):
+            assert actual == expected
+
+
+AMOUNTS: list[tuple[str, str, str | None]] = [
+    ("purchase", "-10", "-10"),
+    ("revenue_amount", "-10", "-10"),
+    ("refund", "-10", "10"),
+    ("refund", "10", "10"),
+    ("add_to_cart", "-10", None),
+    ("product_view", "-0.01", None),
+    ("purchase", "100000000", "100000000"),
+    ("purchase", "100000000.01", None),
+    ("purchase", "-100000000.01", None),
+]
+"""Event types, the amount that one says, and the one that is known of it."""
+
+
+def test_an_amount_that_cannot_be_is_not_known_and_its_event_counts(shop: Platform) -> None:
+    rows = [
+        received(
+            f"e{number}",
+            at("09:00"),
+            received_date=DAY_ONE,
+            event_type=event_type,
+            cart_value=said,
+            cart_amount=Decimal(said),
+            product_id="p1",
+        )
+        for number, (event_type, said, _) in enumerate(AMOUNTS)
     ]
+    clean(shop, rows)
+    amounts = {event["event_id"]: event["cart_amount"] for event in shop.rows(CleanEvents)}
+    assert amounts == {
+        f"e{number}": None if known is None else Decimal(known)
+        for number, (*_, known) in enumerate(AMOUNTS)
+    }
 
 
 FAULTS: dict[str, Row] = {

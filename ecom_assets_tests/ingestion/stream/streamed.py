@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Producer, TopicPartition
+from pyarrow import parquet
 
 from ecom_assets.core.settings.intake import StreamKind
 from ecom_assets.core.settings.settings import Settings
@@ -122,6 +123,14 @@ class StreamHome:
         """Return all landed rows."""
         return Landed(self.landing).rows("received_at")
 
+    def files(self) -> list[Path]:
+        """Return the files of events that have landed."""
+        return list(self.landing.glob("*/*.parquet"))
+
+    def row_count(self) -> int:
+        """Return how many events have landed, without reading them."""
+        return sum(parquet.read_metadata(file).num_rows for file in self.files())
+
     def letters(self) -> list[Row]:
         """Return all dead letters."""
         return Landed(self.landing).letters()
@@ -145,6 +154,14 @@ def steps_until(stream: TopicStream, is_over: Callable[[], bool], within_s: floa
 def wait_for(home: StreamHome, ids: set[str], log: Path, within_s: float = 120) -> None:
     """Wait until just these events have landed; the log of who lands them says why not."""
     end = time.monotonic() + within_s
-    while set(home.ids()) != ids:
+    while home.row_count() < len(ids) or set(home.ids()) != ids:
         assert time.monotonic() < end, (len(ids - set(home.ids())), log.read_text()[-2000:])
         time.sleep(0.5)
+
+
+def wait_for_more(home: StreamHome, file_count: int, log: Path, within_s: float = 400) -> None:
+    """Wait until more than so many files have landed; the log of who lands them says why not."""
+    end = time.monotonic() + within_s
+    while len(home.files()) <= file_count:
+        assert time.monotonic() < end, log.read_text()[-3000:]
+        time.sleep(0.2)

@@ -13,8 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets_tests.command import FEW_TABLES, ecom
-from ecom_assets_tests.ingestion.stream.broker import JARS, KafkaBroker, producer, send
+from ecom_assets_tests.command import UNTIL_DUE, ecom
+from ecom_assets_tests.ingestion.stream.broker import (
+    JARS,
+    SHORT_LIVED,
+    KafkaBroker,
+    producer,
+    send,
+)
 from ecom_assets_tests.ingestion.stream.streamed import TOPIC
 
 PAGE = Path(__file__).parents[3] / "docs" / "stream.md"
@@ -34,6 +40,7 @@ def connect(broker: KafkaBroker, folder: Path) -> Iterator[None]:
         )
     command = [
         "java",
+        *SHORT_LIVED.split(),
         "-Xmx256m",
         "-cp",
         f"{JARS}/connect/*",
@@ -73,7 +80,7 @@ def test_what_kafka_connect_writes_is_read_as_it_is(broker: KafkaBroker, tmp_pat
     assert line_count == 800, "Connect had not noted the first 300, and wrote them again"
     env = {"ECOM_EVENTS": str(tmp_path / "events")}
     home = tmp_path / "home"
-    run = ecom("run", *FEW_TABLES, home=home, env=env)
+    run = ecom("run", "--select", UNTIL_DUE, home=home, env=env)
     assert run.exit_code == 0, run.err
     tables = {
         row["table"]: row["rows"] for row in ecom("status", "--json", home=home, env=env).json
