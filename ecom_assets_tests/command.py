@@ -35,6 +35,14 @@ holds whatever the table.
 """
 FEW_SALES = ("--select", '+key:"mart/revenue_daily"')
 """The same for orders."""
+FEW_ADS = (
+    "--select",
+    (
+        '+key:"mart/marketing_daily" or +key:"mart/customer_cohort_value" or key:"mart/calendar" '
+        'or key:"serving/marts"'
+    ),
+)
+"""The same for what ads bring, as the API says it."""
 UNTIL_DUE = " or ".join(
     f'key:"{key}"'
     for key in (
