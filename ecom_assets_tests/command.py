@@ -35,6 +35,16 @@ holds whatever the table.
 """
 FEW_SALES = ("--select", '+key:"mart/revenue_daily"')
 """The same for orders."""
+DAYS_KNOWN = '+key:"mart/event_accounting_daily" or +key:"mart/order_accounting_daily"'
+"""What says of which days a publication knows events and orders."""
+FEW_ADS = (
+    "--select",
+    (
+        '+key:"mart/marketing_daily" or +key:"mart/customer_cohort_value" or key:"mart/calendar" '
+        f'or {DAYS_KNOWN} or key:"serving/marts"'
+    ),
+)
+"""The same for what ads bring, as the API says it."""
 UNTIL_DUE = " or ".join(
     f'key:"{key}"'
     for key in (

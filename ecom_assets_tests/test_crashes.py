@@ -23,6 +23,7 @@ from ecom_assets_tests.cli.contents import contents
 from ecom_assets_tests.command import FEW_TABLES, small_shop
 from ecom_assets_tests.crash_driver import UNREPORTED, Attempt
 from ecom_assets_tests.hypothesis_settings import seeds
+from ecom_assets_tests.known_sql import share_sql
 
 pytestmark = [pytest.mark.xdist_group("crashes"), pytest.mark.timeout(900)]
 
@@ -37,6 +38,8 @@ STEPS = [
 """The sixth table is `mart/session_days`, so that there are finished tables before it
 and missing ones after it.
 """
+AT_ONCE = 4
+"""How many random kills come one after the other before a run that is left alone."""
 ALL_TABLES: tuple[str, ...] = ()
 
 
@@ -68,6 +71,7 @@ class Undisturbed:
     """What a run comes to that nothing disturbs."""
 
     arguments: tuple[str, ...]
+    home: Path
     tables: dict[str, tuple[int, int]]
     took_s: float
 
@@ -76,6 +80,7 @@ class Undisturbed:
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
     shop = tmp_path_factory.mktemp("shop") / "home"
     small_shop(shop)
+    share_sql(shop)
     command = [sys.executable, "-m", crash_driver.__name__]
     root = Path(__file__).parents[1]
     with subprocess.Popen(
@@ -104,7 +109,7 @@ def run_once(driver: Driver, folder: Path, arguments: tuple[str, ...]) -> Undist
         "statements.sqlite*"
     ):  # they say nothing of the run, and take most of its time to write
         shutil.copyfile(file, driver.shop / file.name)
-    return Undisturbed(arguments, contents(home / "warehouse.duckdb"), took_s)
+    return Undisturbed(arguments, home, contents(home / "warehouse.duckdb"), took_s)
 
 
 def assert_mended(driver: Driver, home: Path, undisturbed: Undisturbed) -> None:
@@ -151,34 +156,37 @@ def test_a_day_whose_writer_was_killed_is_as_before(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("step", "nth"), STEPS)
-def test_a_kill_at_a_step_is_mended(
-    driver: Driver, few: Undisturbed, tmp_path: Path, step: str, nth: int
-) -> None:
+def test_a_kill_at_each_step_is_mended(driver: Driver, few: Undisturbed, tmp_path: Path) -> None:
+    """One after the other: a run that is killed mends, as far as it comes, what the one before
+    left.
+    """
     home = driver.new_home(tmp_path)
-    exit_code, _ = driver.run(Attempt(str(home), step, nth, arguments=few.arguments))
-    assert exit_code == KILLED
+    for step, nth in STEPS:
+        exit_code, _ = driver.run(Attempt(str(home), step, nth, arguments=few.arguments))
+        assert exit_code == KILLED, step
+        is_there = (home / "warehouse.duckdb").exists()
+        assert is_there == (step != "file_creation"), "nothing under its name until it is whole"
     assert_mended(driver, home, few)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_a_random_kill_is_mended_by_runs(
-    driver: Driver, undisturbed: Undisturbed, tmp_path: Path, moment: int
+def test_random_kills_are_mended_by_runs(
+    driver: Driver, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
-    share = (moment + random.Random(SEED + moment).random()) / 40  # noqa: S311 (no secret)
-    home = driver.new_home(tmp_path)
-    exit_code, _ = driver.run(Attempt(str(home), kill_after_s=share * undisturbed.took_s))
-    assert exit_code in {KILLED, 0}, "the last moments may come after the end"
-    assert_mended(driver, home, undisturbed)
+    for first in range(0, len(MOMENTS), AT_ONCE):
+        home = driver.new_home(tmp_path / str(first))
+        for moment in MOMENTS[first : first + AT_ONCE]:
+            share = (moment + random.Random(SEED + moment).random()) / 40  # noqa: S311 (no secret)
+            exit_code, _ = driver.run(Attempt(str(home), kill_after_s=share * undisturbed.took_s))
+            assert exit_code in {KILLED, 0}, "the last moments may come after the end"
+        assert_mended(driver, home, undisturbed)
 
 
 @pytest.mark.slow
 def test_a_kill_as_a_warehouse_is_rewritten_changes_nothing(
     driver: Driver, few: Undisturbed, tmp_path: Path
 ) -> None:
-    home = driver.new_home(tmp_path)
-    assert driver.run(Attempt(str(home), arguments=few.arguments))[0] == 0
+    home = Path(shutil.copytree(few.home, tmp_path / "home"))
     for step in ("slice_begun", "slice_written"):
         assert driver.run(Attempt(str(home), step, 4, arguments=few.arguments))[0] == KILLED
         assert contents_after_recovery(home) == few.tables
@@ -218,12 +226,13 @@ def logged(driver: Driver, late: Path, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", [("slice_written", 8), ("committed", 8), ("slice_written", 5)])
-def test_a_killed_run_loses_no_change_of_a_published_number_and_doubles_none(
-    driver: Driver, late: Path, logged: Logged, tmp_path: Path, moment: tuple[str, int]
+def test_killed_runs_lose_no_change_of_a_published_number_and_double_none(
+    driver: Driver, late: Path, logged: Logged, tmp_path: Path
 ) -> None:
     home = in_a_small_shop(Path(shutil.copytree(late, tmp_path / "home")))
-    assert driver.run(Attempt(str(home), *moment, arguments=FEW_TABLES))[0] == KILLED
+    for moment in (("slice_written", 5), ("slice_written", 8), ("committed", 8)):
+        exit_code, _ = driver.run(Attempt(str(home), *moment, arguments=FEW_TABLES))
+        assert exit_code == KILLED, moment
     for _ in range(2):
         assert driver.run(Attempt(str(home), arguments=FEW_TABLES))[0] == 0
     assert logged_in(home) == logged
@@ -242,12 +251,3 @@ def logged_in(home: Path) -> Logged:
         return con.execute(
             f"SELECT * EXCLUDE ({of_runs}) FROM mart.restatements ORDER BY ALL"
         ).fetchall()
-
-
-@pytest.mark.slow
-def test_a_kill_while_the_file_is_created_leaves_nothing_under_its_name(
-    driver: Driver, tmp_path: Path
-) -> None:
-    home = driver.new_home(tmp_path)
-    assert driver.run(Attempt(str(home), "file_creation", 1))[0] == KILLED
-    assert not (home / "warehouse.duckdb").exists()

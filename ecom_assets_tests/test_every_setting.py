@@ -206,8 +206,7 @@ def test_the_code_location_loads_with_some_settings(names: tuple[str, ...]) -> N
 
 
 @pytest.mark.slow
-@each("choice", [0, 1])
-@each("warehouse", WAREHOUSES)
+@each("warehouse, choice", [("", 1), *((name, n % 2) for n, name in enumerate(WAREHOUSES))])
 def test_the_code_location_loads_with_all_settings_together(warehouse: str, choice: int) -> None:
     left_out = {pair[1 - choice] for pair in ALTERNATIVES} | {"jwt_jwks_url", "jwt_public_key_path"}
     names = [name for name in sorted(FIELDS) if name not in left_out]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 
 import pyarrow as pa
 from ibis.backends.duckdb import Backend
@@ -98,6 +99,7 @@ def merged_of(con: Backend, rule: IdentityRule) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=MERGED)
 
 
+@cache
 def found_by(shop: Recount, rule: IdentityRule) -> Found:
     """Return what a rule finds out about the people of a shop, without its robots."""
     con = connect()

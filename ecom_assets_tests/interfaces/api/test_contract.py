@@ -28,17 +28,22 @@ def described(settings: Settings) -> schemathesis.BaseSchema:
 
 schema = schemathesis.pytest.from_fixture("described")
 SHARE = Share()
+KINDS = set[tuple[Any, ...]]()
 
 
 def is_tried(case: schemathesis.Case[Any]) -> bool:
     """Return whether a request is tried: those by chance are, and of the 14,000 that go through the
-    document a share of each operation, and of each kind of right or wrong value in it.
+    document a share of the right and of the wrong ones of each operation, and the first of each
+    kind of right or wrong value in questions with a body and in those without.
     """
     phase = case.meta.phase if case.meta else None
     if phase is None or phase.name is not TestPhase.COVERAGE:
         return True
     mode = case.meta.generation.mode if case.meta else None
-    return SHARE.is_tried((case.operation.label, mode, getattr(phase.data, "scenario", None)))
+    kind = (case.operation.method, mode, getattr(phase.data, "scenario", None))
+    is_new = kind not in KINDS
+    KINDS.add(kind)
+    return SHARE.is_tried((case.operation.label, mode)) or is_new
 
 
 @pytest.mark.slow

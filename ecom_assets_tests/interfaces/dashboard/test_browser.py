@@ -48,11 +48,18 @@ def browser() -> Iterator[Browser]:
 def opened(
     browser: Browser, client: Client, path: str, width: int, theme: str
 ) -> tuple[Page, list[str]]:
-    """Open a page and let it draw; the second value is what went wrong so far."""
+    """Open a page in a new window and let it draw; the second value is what went wrong so far."""
     page = browser.new_page(
         viewport={"width": width, "height": 900},
         color_scheme="dark" if theme == "dark" else "light",
     )
+    wrong = listened_to(page, client)
+    draw(page, client, path)
+    return page, wrong
+
+
+def listened_to(page: Page, client: Client) -> list[str]:
+    """Return a list to which everything is added that goes wrong in a window."""
     wrong: list[str] = []
     page.on(
         "console",
@@ -67,11 +74,33 @@ def opened(
             None if request.url.startswith((client.address, "data:")) else wrong.append(request.url)
         ),
     )
+    return wrong
+
+
+def draw(page: Page, client: Client, path: str) -> None:
+    """Go to a page in a window, and let it draw its charts."""
     page.goto(f"{client.address}/dashboard/{path}")
     for plot in page.locator(".plot").all():
         plot.scroll_into_view_if_needed()
         expect(plot.locator("canvas")).to_be_visible()
-    return page, wrong
+
+
+Windows = list[tuple[Page, list[str], tuple[int, ...], str]]
+
+
+@pytest.fixture(scope="module")
+def windows(browser: Browser, client: Client) -> Iterator[Windows]:
+    """A phone in the dark, and a tablet that grows to a screen, each with what went wrong in it,
+    its widths and its theme: pages that are looked at one after the other read scripts once.
+    """
+    phone, tablet, screen = WIDTHS
+    opened: Windows = []
+    for widths, theme in (((phone,), "dark"), ((tablet, screen), "light")):
+        page = browser.new_page(color_scheme="dark" if theme == "dark" else "light")
+        opened.append((page, listened_to(page, client), widths, theme))
+    yield opened
+    for page, *_ in opened:
+        page.close()
 
 
 def violations(page: Page) -> dict[str, list[str]]:
@@ -90,15 +119,17 @@ scroll under names that stay.
 """
 
 
-def is_sound(browser: Browser, client: Client, path: str) -> None:
+def is_sound(windows: Windows, client: Client, path: str) -> None:
     """Look at a page on a phone in the dark, and on a tablet that grows to a screen.
 
     axe, which takes most of the time, looks at those on a tablet that have all that pages are made
     of: what it finds follows from elements and colours.
     """
-    phone, tablet, screen = WIDTHS
-    for widths, theme in (((phone,), "dark"), ((tablet, screen), "light")):
-        page, wrong = opened(browser, client, path, widths[0], theme)
+    _, tablet, _ = WIDTHS
+    for page, wrong, widths, theme in windows:
+        wrong.clear()
+        page.set_viewport_size({"width": widths[0], "height": 900})
+        draw(page, client, path)
         for width in widths:
             page.set_viewport_size({"width": width, "height": 900})
             assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -106,17 +137,16 @@ def is_sound(browser: Browser, client: Client, path: str) -> None:
             if width != tablet or path.partition("?")[0] in AT_EVERY_WIDTH:
                 assert violations(page) == {}, f"{path} at {width} px, {theme}"
         assert wrong == []
-        page.close()
 
 
-def test_overview_is_sound(browser: Browser, client: Client) -> None:
-    is_sound(browser, client, "")
+def test_overview_is_sound(windows: Windows, client: Client) -> None:
+    is_sound(windows, client, "")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", OTHERS, ids=lambda page: page.path)
-def test_every_page_is_sound(browser: Browser, client: Client, page: DashboardPage) -> None:
-    is_sound(browser, client, f"{page.path}?{NEEDS.get(page.path, '')}")
+def test_every_page_is_sound(windows: Windows, client: Client, page: DashboardPage) -> None:
+    is_sound(windows, client, f"{page.path}?{NEEDS.get(page.path, '')}")
 
 
 @pytest.mark.slow

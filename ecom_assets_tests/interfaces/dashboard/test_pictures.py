@@ -100,7 +100,7 @@ def shop(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     home = tmp_path_factory.mktemp("pictures")
     (home / "serving").symlink_to(settings.home / "serving")
     own = settings.model_copy(update={"home": home, "boards_url": SecretStr("")})
-    with served(build_dashboard_app(own)) as answer:
+    with served(InFont(build_dashboard_app(own))) as answer:  # type: ignore[arg-type]  # any ASGI application
         yield Client(answer.address)
 
 
@@ -111,78 +111,124 @@ def locked(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iter
     (home / "serving").symlink_to(settings.home / "serving")
     keys = SecretStr("a-key-that-nobody-is-given-here")
     own = settings.model_copy(update={"home": home, "boards_url": SecretStr(""), "api_keys": keys})
-    with served(build_dashboard_stack(own)) as answer:  # type: ignore[arg-type]  # any ASGI application
+    with served(InFont(build_dashboard_stack(own))) as answer:  # type: ignore[arg-type]  # as above
         yield Client(answer.address)
 
 
-def in_font(page: Page) -> None:
-    """Let a page have the font of the pictures, in its charts too."""
-    faces = "".join(
-        f"@font-face {{ font-family: Pictured; font-weight: {weights}; src: "
-        f"url(data:font/woff2;base64,{base64.b64encode(file.read_bytes()).decode()}); }}\n"
-        for weights, file in (
-            ("100 500", FONT / "inter-400.woff2"),
-            ("501 900", FONT / "inter-600.woff2"),
+class Camera:
+    """Takes and compares pictures: pages that are seen alike, one after the other, are one tab of
+    the browser, which reads scripts once.
+    """
+
+    def __init__(self, browser: Browser) -> None:
+        """Open what compares."""
+        self._browser = browser
+        self._comparing = browser.new_page()
+        self._tabs: dict[tuple[int, str], Page] = {}
+
+    def close(self) -> None:
+        """Close every tab."""
+        for page in (self._comparing, *self._tabs.values()):
+            page.context.close()
+
+    def pictured(self, client: Client, look: Look) -> bytes:
+        """Return the picture of a page."""
+        page = self._tab(look)
+        page.emulate_media(media="screen")
+        page.set_viewport_size({"width": look.width, "height": 900})
+        page.goto(f"{client.address}/dashboard/{look.path}")
+        page.evaluate("document.fonts.ready")
+        if look.media == "print":
+            page.evaluate("dispatchEvent(new Event('beforeprint'))")
+            page.emulate_media(media="print")
+        for plot in page.locator(".plot").all():
+            plot.scroll_into_view_if_needed()
+            expect(plot.locator("canvas")).to_be_visible()
+        page.wait_for_load_state("networkidle")
+        page.evaluate(CHANGING)
+        page.evaluate("scrollTo(0, 0)")
+        height = min(page.evaluate("document.documentElement.scrollHeight"), MOST_HEIGHT)
+        page.set_viewport_size({"width": look.width, "height": height})
+        page.wait_for_timeout(300)  # charts follow the size
+        return page.screenshot(type="jpeg", quality=60, animations="disabled")
+
+    def difference(self, one: bytes, other: bytes) -> float | list[str]:
+        """Return the share of pixels in which two pictures differ, or their sizes if these do."""
+        texts = [base64.b64encode(picture).decode() for picture in (one, other)]
+        result: float | list[str] = self._comparing.evaluate(COMPARE, texts)
+        return result
+
+    def _tab(self, look: Look) -> Page:
+        key = (look.width, look.theme)
+        if key not in self._tabs:
+            context = self._browser.new_context(
+                device_scale_factor=SCALE,
+                color_scheme="dark" if look.theme == "dark" else "light",
+                reduced_motion="reduce",
+                bypass_csp=True,
+            )
+            self._tabs[key] = context.new_page()
+        return self._tabs[key]
+
+
+@pytest.fixture(scope="module")
+def camera(browser: Browser) -> Iterator[Camera]:
+    """What takes all pictures of this file."""
+    opened = Camera(browser)
+    yield opened
+    opened.close()
+
+
+class InFont:
+    """An application whose pages have the font of the pictures, in their charts too.
+
+    Not by a route of the browser's: with one, Chromium keeps no file of a page for the next one.
+    """
+
+    def __init__(self, app: Any) -> None:
+        """Take the application."""
+        self._app = app
+        faces = "".join(
+            f"@font-face {{ font-family: Pictured; font-weight: {weights}; src: "
+            f"url(data:font/woff2;base64,{base64.b64encode(file.read_bytes()).decode()}); }}\n"
+            for weights, file in (
+                ("100 500", FONT / "inter-400.woff2"),
+                ("501 900", FONT / "inter-600.woff2"),
+            )
         )
-    )
-    rules = "html, body, code, pre, button, input, select { font-family: Pictured !important; }"
+        rules = "html, body, code, pre, button, input, select { font-family: Pictured !important; }"
+        self._before, self._after = faces.encode(), f"\n{rules}".encode()
 
-    def styled(route: Any) -> None:
-        answer = route.fetch()
-        route.fulfill(response=answer, body=f"{faces}{answer.text()}\n{rules}")
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer, the style sheet with rules about the font around it."""
+        if not scope.get("path", "").endswith("/dashboard.css"):
+            await self._app(scope, receive, send)
+            return
+        sent: list[dict[str, Any]] = []
 
-    page.route("**/dashboard.css*", styled)
+        async def hold(message: dict[str, Any]) -> None:  # the application calls it and waits
+            sent.append(message)
 
-
-def pictured(browser: Browser, client: Client, look: Look) -> bytes:
-    """Return the picture of a page."""
-    context = browser.new_context(
-        viewport={"width": look.width, "height": 900},
-        device_scale_factor=SCALE,
-        color_scheme="dark" if look.theme == "dark" else "light",
-        reduced_motion="reduce",
-        bypass_csp=True,
-    )
-    page = context.new_page()
-    in_font(page)
-    page.goto(f"{client.address}/dashboard/{look.path}")
-    page.evaluate("document.fonts.ready")
-    if look.media == "print":
-        page.evaluate("dispatchEvent(new Event('beforeprint'))")
-        page.emulate_media(media="print")
-    for plot in page.locator(".plot").all():
-        plot.scroll_into_view_if_needed()
-        expect(plot.locator("canvas")).to_be_visible()
-    page.wait_for_load_state("networkidle")
-    page.evaluate(CHANGING)
-    page.evaluate("scrollTo(0, 0)")
-    height = min(page.evaluate("document.documentElement.scrollHeight"), MOST_HEIGHT)
-    page.set_viewport_size({"width": look.width, "height": height})
-    page.wait_for_timeout(300)  # charts follow the size
-    picture = page.screenshot(type="jpeg", quality=60, animations="disabled")
-    context.close()
-    return picture
+        plain = [pair for pair in scope["headers"] if pair[0] != b"accept-encoding"]
+        await self._app({**scope, "headers": plain}, receive, hold)
+        body = b"".join(message.get("body", b"") for message in sent)
+        body = self._before + body + self._after
+        headers = [pair for pair in sent[0]["headers"] if pair[0] != b"content-length"]
+        length = (b"content-length", str(len(body)).encode())
+        await send({**sent[0], "headers": [*headers, length]})
+        await send({"type": "http.response.body", "body": body})
 
 
-def difference(browser: Browser, one: bytes, other: bytes) -> float | list[str]:
-    """Return the share of pixels in which two pictures differ, or their sizes if these do."""
-    page = browser.new_page()
-    texts = [base64.b64encode(picture).decode() for picture in (one, other)]
-    result: float | list[str] = page.evaluate(COMPARE, texts)
-    page.close()
-    return result
-
-
-def looks_as_before(browser: Browser, client: Client, look: Look) -> None:
+def looks_as_before(camera: Camera, client: Client, look: Look) -> None:
     """Compare a page with its picture, or take it again."""
-    kept, picture = PICTURES / f"{look.name}.jpg", pictured(browser, client, look)
+    kept, picture = PICTURES / f"{look.name}.jpg", camera.pictured(client, look)
     if RENEWED:
-        is_same = kept.exists() and difference(browser, kept.read_bytes(), picture) == 0
+        is_same = kept.exists() and camera.difference(kept.read_bytes(), picture) == 0
         if not is_same:
             kept.write_bytes(picture)
         return
     assert kept.exists(), f"{kept} is missing: run make pictures"
-    found = difference(browser, kept.read_bytes(), picture)
+    found = camera.difference(kept.read_bytes(), picture)
     if isinstance(found, list) or found > MOST_DIFFERENT:
         kept.with_suffix(".now.jpg").write_bytes(picture)
     assert isinstance(found, float | int), f"{look.name} is another size: {' now '.join(found)}"
@@ -191,25 +237,25 @@ def looks_as_before(browser: Browser, client: Client, look: Look) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
-def test_the_login_looks_as_before(browser: Browser, locked: Client, width: int) -> None:
-    looks_as_before(browser, locked, Look("login", width))
+def test_the_login_looks_as_before(camera: Camera, locked: Client, width: int) -> None:
+    looks_as_before(camera, locked, Look("login", width))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
-def test_a_page_looks_as_before(browser: Browser, shop: Client, look: Look) -> None:
-    looks_as_before(browser, shop, look)
+def test_a_page_looks_as_before(camera: Camera, shop: Client, look: Look) -> None:
+    looks_as_before(camera, shop, look)
 
 
 @pytest.mark.slow
-def test_a_column_that_moves_is_a_difference(browser: Browser, locked: Client) -> None:
+def test_a_column_that_moves_is_a_difference(camera: Camera, locked: Client) -> None:
     """The comparison can fail: other widths, and a page in the dark."""
-    light = pictured(browser, locked, Look("login", 1024))
-    assert difference(browser, light, light) == 0
-    dark = difference(browser, light, pictured(browser, locked, Look("login", 1024, "dark")))
+    light = camera.pictured(locked, Look("login", 1024))
+    assert camera.difference(light, light) == 0
+    dark = camera.difference(light, camera.pictured(locked, Look("login", 1024, "dark")))
     assert isinstance(dark, float)
     assert dark > MOST_DIFFERENT
-    assert difference(browser, light, pictured(browser, locked, Look("login", 390))) != 0
+    assert camera.difference(light, camera.pictured(locked, Look("login", 390))) != 0
 
 
 def test_no_picture_is_of_a_page_that_is_gone() -> None:
