@@ -24,10 +24,13 @@ from ecom_assets.core.tables.portable import NO, union_all, union_distinct
 from ecom_assets.core.tables.received import BROKEN_PROOF, breaks_proof
 
 TOTAL: Final = (
-    "^ *(grand )?(total|totals|totaux|gesamt|gesamtsumme|summe|totaal|totale|suma|razem|toplam"
-    "|celkem|итого|всего|合計|总计|總計|합계)([^a-z]|$)"
+    "^ *(grand |sub-? ?|sous-? ?|ara |zwischen|teil)?"
+    "(total|totals|totaux|gesamt|gesamtsumme|summe|totaal|totale|suma|summa|razem|toplam|celkem"
+    "|mezisoučet|összesen|yhteensä|i alt|σύνολο|итого|всего|разом|всього"
+    '|合計|小計|总计|小计|總計|합계|소계|סה"כ|المجموع|الإجمالي|รวม|tổng)([^a-z]|$)'
 )
-"""What begins the name of a total: `Total: Campaigns` of Google, `Total` of others."""
+"""What begins the name of a total: `Total: Campaigns` of Google, `Total` or `Subtotal` of others.
+"""
 LONG_AGO: Final = ibis.timestamp("0001-01-01 00:00:00")
 SPENT: Final = (
     "account_spend_amount",

@@ -35,7 +35,8 @@ YES: Final = frozenset(
     {
         *("true", "t", "yes", "y", "1", "on", "x", "ja", "j", "wahr", "oui", "vrai"),
         *("si", "sí", "sì", "s", "sim", "verdadero", "vero", "tak", "так", "да", "evet", "ano"),
-        *("はい", "是", "예"),
+        *("áno", "igen", "kyllä", "da", "ναι", "نعم", "כן", "có", "ya", "ใช่", "हाँ"),  # noqa: RUF001
+        *("はい", "是", "예", "네"),
     }
 )
 NO: Final = frozenset(
@@ -54,7 +55,10 @@ NO: Final = frozenset(
             "いいえ",
             "否",
             "아니오",
+            "아니요",
         ),
+        *("nej", "nei", "nem", "ei", "nu", "не", "όχι", "لا", "לא", "không", "tidak", "ไม่"),
+        *("ไม่ใช่", "नहीं"),
     }
 )
 """What files write for yes and no, in lower case."""

@@ -911,6 +911,59 @@ TRUTHS: dict[str, Truth] = {
         {"stock": "Quantity less Reserved Quantity"},
         kind="stock",
     ),
+    "stripe_invoices.json": Truth(
+        "50 + 30 + 20 + 60, in cents, which taxes and totals show; one is void",
+        {"sold": "160", "back": "0", "orders": "3", "customers": "2", "pieces": "9"},
+        {"units": "cents"},
+    ),
+    "kofi.csv": Truth(
+        "20 + 30 + 50 + 3; a tip is no goods, and what was given is another page's",
+        {"sold": "103", "customers": "5"},
+        {"rows": "orders", "payment_amount": "Received", "no_goods": "left out"},
+        currency="USD",
+    ),
+    "google_ads_es.csv": Truth(
+        "10.50 + 21; two lines below are their totals",
+        {"spent": {"EUR": "31.50"}},
+        {"platform": "google_ads", "account_id": "one account", "date_format": "%d/%m/%Y"},
+        kind="ad_spend",
+    ),
+    "sevdesk.csv": Truth(
+        "100 + 50 + 1,200 without tax; a row of its own takes a cancelled invoice of 50 back",
+        {"sold": "1350", "back": "50", "orders": "3", "customers": "3"},
+        {"RE": "sale", "SR": "refund", "Storniert": "sale", "Entwurf": "no sale"},
+    ),
+    "sets.csv": Truth(
+        "50 + 20 + 50 + 10 + 30: what is in a set is paid with it",
+        {"sold": "160", "orders": "4", "customers": "4", "pieces": "6"},
+        {"state_flag_1": "no sale"},
+    ),
+    "magento_base.csv": Truth(
+        "45 + 18 + 54 + 30 euros of the shop's own columns; one was cancelled",
+        {"sold": "147", "back": "0", "orders": "4", "currency": "EUR"},
+    ),
+    "line_types.csv": Truth(
+        "50 - 5 + 10 + 20 - 10: lines of postage, of gift cards and of their use are no sales",
+        {"sold": "80", "back": "15"},
+        {
+            "no_goods": "left out",
+            "product": "sale",
+            "discount": "sale",
+            "gift_card": "no sale",
+            "gift_card_redemption": "no sale",
+            "shipping": "no sale",
+        },
+    ),
+    "customers_tr.csv": Truth(
+        "Evet is a yes to mails, Hay\u0131r a no",
+        {"people": 3, "consent": [True, False, True]},
+        kind="customers",
+    ),
+    "customers_ja.csv": Truth(
+        "はい is a yes to a mail magazine, いいえ a no",
+        {"people": 3, "consent": [True, False, True]},
+        kind="customers",
+    ),
 }
 
 

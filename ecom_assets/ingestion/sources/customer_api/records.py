@@ -31,6 +31,7 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.settings.uploaded import MAPPING_COPY, is_of_uploads, rows_folder
 from ecom_assets.core.tables.placeholders import NO_CUSTOMERS, is_placeholder_text
 from ecom_assets.core.tables.spellings import PERSON_KEY, KeyKind, spelled
+from ecom_assets.core.tables.values import NO, YES
 from ecom_assets.core.warehouse.local import in_memory
 from ecom_assets.core.warehouse.sql_text import HALF_AS_READ, HALF_OF_DAY
 from ecom_assets.ingestion.sources.files.mapping import FieldEntries, ZoneOrShop, known_format
@@ -157,11 +158,11 @@ class ApiConsent(ApiField):
     """
 
     unless: tuple[Path_, ...] = ()
-    agreed: tuple[Path_, ...] = ("yes", "true", "1", "y", "subscribed", "ja", "oui", "sí", "si")
+    agreed: tuple[Path_, ...] = (*sorted(YES), "subscribed")
     refused: tuple[Path_, ...] = (
-        *("no", "false", "0", "n", "unsubscribed", "not_subscribed", "never_subscribed"),
+        *sorted(NO),
+        *("unsubscribed", "not_subscribed", "never_subscribed"),
         *("not subscribed", "never subscribed"),
-        *("nein", "non", "nee"),
     )
 
     @property
@@ -184,12 +185,7 @@ class ApiConsent(ApiField):
 
 
 _TAKEN_BACK: Final = "(taken back)"
-_NO: Final = frozenset(
-    {
-        *("", "no", "false", "0", "n", "none", "null", "never", "[]", "{}", "-", "--"),
-        *("nein", "falsch", "non", "faux", "nee", "nie", "nej", "não", "нет", "ні"),
-    }
-)
+_NO: Final = NO | {"", "none", "null", "never", "[]", "{}", "-", "--"}
 """How a flag says no, or a column of reasons nothing, as exports and spreadsheets write it."""
 
 

@@ -585,6 +585,63 @@ def named_refusals(values: FileValues, matches: Found) -> list[Value]:
     return named_as(values, column_names()["refusals"]["refused_email"], matches)
 
 
+def named_consents(values: FileValues, matches: Found) -> list[Value]:
+    """Return the columns of yes and no whose names have words of newsletters, or of consent to
+    mails: no fields yet, and not who must not be written to.
+    """
+    refusals = named_refusals(values, matches)
+    return [
+        value
+        for value in free_columns(values, matches)
+        if value not in refusals and is_flag(values, value) and _says_consent(value.last_name)
+    ]
+
+
+def _says_consent(name: str) -> bool:
+    letters = "".join(words_of(name))
+    is_of_letters, is_of_mails, agrees, refuses = (
+        any("".join(words_of(word)) in letters for word in words)
+        for words in (_NEWSLETTERS, _OF_MAILS, _AGREES, _REFUSES)
+    )
+    return not refuses and (is_of_letters or (is_of_mails and agrees))
+
+
+_NEWSLETTERS: Final = (
+    *("newsletter", "infolettre", "boletin", "bulten", "hirlevel", "nyhedsbrev", "nyhetsbrev"),
+    *("uutiskirj", "nieuwsbrief", "rundbrief", "рассылк", "розсилк", "ενημερωτικ", "メルマガ"),
+    *("ニュースレター", "뉴스레터", "نشرة", "ניוזלטר", "จดหมายข่าว"),
+)
+_OF_MAILS: Final = (
+    "mail",
+    "post",
+    "почт",
+    "пошт",
+    "メール",
+    "메일",
+    "邮件",
+    "郵件",
+    "correo",
+    "בריד",
+)
+_AGREES: Final = (
+    *("consent", "einwillig", "zustimm", "optin", "zgod", "souhlas", "suhlas", "izni", "onay"),
+    *("соглас", "згод", "suostum", "samtyk", "hozzajar", "toestem", "accept", "acept", "同意"),
+    *("동의", "許可", "订阅", "購読", "συγκαταθ", "موافق", "הסכמ", "ยินยอม"),
+)
+_REFUSES: Final = (
+    "unsub",
+    "optout",
+    "abgemeldet",
+    "desabon",
+    "rezygn",
+    "отпис",
+    "bounc",
+    "退",
+    "解除",
+)
+"""Parts of the names of columns that say who agreed to mails; accents are left out."""
+
+
 def named_as(values: FileValues, usual_names: Sequence[str], matches: Found) -> list[Value]:
     """Return the values with one of some names that are no field yet; not empty ones."""
     names = set(map(bare, usual_names))

@@ -5,6 +5,7 @@ where the name says so, asked where it only seems to, or where totals or times d
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 from ecom_assets.core.tables import formats
@@ -14,6 +15,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     ORDER_TOTAL,
     Found,
     free_values,
+    has_decimals,
     numbers_left,
 )
 from ecom_assets.ingestion.sources.proposal.questions import (
@@ -46,12 +48,16 @@ class RowFlag:
     marked: tuple[str, ...]
     meaning: Meaning | None
     why: str = ""
+    is_any: bool = False
+    """Whether all rows with something in the column may be no sale, such as the parts of a set."""
 
     @property
     def line(self) -> str:
         """Return the condition of the rows that are left out."""
         name = quoted(self.value.name)
-        if self.value.is_column and "" not in self.marked:
+        if self.is_any:
+            cells = f"expression: {quoted(_is_filled(self.value.sql))}"
+        elif self.value.is_column and "" not in self.marked:
             cells = f"column: {quoted(self.value.path[0])}, in: {quoted_list(self.marked)}"
         else:
             is_one = f"list_contains({texts(self.marked)}, coalesce({self.value.sql}, ''))"
@@ -61,13 +67,19 @@ class RowFlag:
     @property
     def is_marked(self) -> str:
         """Return the SQL of the rows that may be no sale, over the table of all values."""
+        if self.is_any:
+            return _is_filled(self.value.column)
         return f"list_contains({texts(self.marked)}, coalesce({self.value.column}, ''))"
 
     @property
     def shown(self) -> str:
         """Return the cells of these rows, and their column."""
-        cells = " or ".join(cell or "nothing" for cell in self.marked)
+        cells = " or ".join(cell or "nothing" for cell in self.marked) or "something"
         return f"{cells} in {self.value.name}"
+
+
+def _is_filled(sql: str) -> str:
+    return f"coalesce({sql}, '') <> ''"
 
 
 def row_flags(values: FileValues, found: Found, amount: str) -> tuple[RowFlag, ...]:
@@ -80,14 +92,12 @@ def row_flags(values: FileValues, found: Found, amount: str) -> tuple[RowFlag, .
     """
     return values.once(
         ("flags", frozenset(value.value for value in found.values()), amount),
-        lambda: tuple(_flags(values, found, amount)),
+        lambda: (*_flags_of_sets(values, found, amount), *_flags(values, found, amount)),
     )
 
 
 def _flags(values: FileValues, found: Found, amount: str) -> Iterator[RowFlag]:
-    for value in free_values(values, found):
-        if value.joined or value.is_computed or FIRST in value.path or not is_flag(values, value):
-            continue
+    for value in filter(partial(is_flag, values), _plain_values(values, found)):
         name = value.last_name
         yes, no = _cells(values, value)
         meaning = flag_meaning(name)
@@ -105,6 +115,57 @@ def _flags(values: FileValues, found: Found, amount: str) -> Iterator[RowFlag]:
             few = min(flags, key=lambda flag: values.scalar(f"count(*) FILTER ({flag.is_marked})"))
             if why := _told_by_rows(values, found, amount, few):
                 yield replace(few, why=why)
+
+
+def _plain_values(values: FileValues, found: Found) -> list[Value]:
+    return [
+        value
+        for value in free_values(values, found)
+        if not (value.joined or value.is_computed or FIRST in value.path)
+    ]
+
+
+def _flags_of_sets(values: FileValues, found: Found, amount: str) -> Iterator[RowFlag]:
+    """Yield the columns in which lines of orders name the set that they are parts of."""
+    lines = _lines_of_orders(values, found) if amount else []
+    for value in _plain_values(values, found) if lines else ():
+        if why := _parts_of_sets(values, found, amount, value, lines):
+            yield RowFlag(value, (), None, why, is_any=True)
+
+
+def _lines_of_orders(values: FileValues, found: Found) -> list[Value]:
+    """Return the columns by which lines of one order can be told apart."""
+    if "order_id" not in found or values.are_unique((found["order_id"].value,)):
+        return []
+    order = found["order_id"].value
+    others = (value for value in values.values if value != order)
+    return [value for value in others if values.are_unique((order, value))]
+
+
+def _parts_of_sets(
+    values: FileValues, found: Found, amount: str, value: Value, lines: Sequence[Value]
+) -> str:
+    """Return what shows that rows are the parts of a set, and their money is in its row, too: each
+    names another line of its order, and no total has both. Empty if nothing does.
+    """
+    filled = values.filled(value)
+    if filled == values.row_count or has_decimals(values, value):
+        return ""
+    order = found["order_id"].value.column
+    for line in (line for line in lines if line != value):
+        columns = [f"{order} AS of_order", f"{line.column} AS line", f"{amount} AS whole"]
+        is_named = f"of_order = {order} AND line = {value.column} AND line <> {line.column}"
+        both = f"{TABLE} JOIN ({select(columns, TABLE)}) AS wholes ON {is_named}"
+        counts = ["count(*)", f"count(*) FILTER ({amount} > 0 AND whole > 0)"]
+        named, with_money = values.rows(select(counts, both))[0]
+        if named < filled or not with_money:
+            continue
+        flag = RowFlag(value, (), None, is_any=True)
+        if total := _total_without(values, found, amount, flag):
+            return f"each names another row of its order, and {shown(total.name)} is without them"
+        if not _total_without(values, found, amount, flag, in_total="together"):
+            return "each names another row of its order, as parts of a set do"
+    return ""
 
 
 def _cells(values: FileValues, value: Value) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -126,8 +187,12 @@ def _told_by_rows(values: FileValues, found: Found, amount: str, flag: RowFlag) 
     return ""
 
 
-def _total_without(values: FileValues, found: Found, amount: str, flag: RowFlag) -> Value | None:
-    """Return the amount of orders that the other rows come to, where some orders have both."""
+def _total_without(
+    values: FileValues, found: Found, amount: str, flag: RowFlag, in_total: str = "kept"
+) -> Value | None:
+    """Return the amount of orders that the other rows come to, or all of them `together`, where
+    some orders have both.
+    """
     order = found.get("order_id")
     if order is None or not amount or values.different(order.value) == values.filled(order.value):
         return None
@@ -143,7 +208,7 @@ def _total_without(values: FileValues, found: Found, amount: str, flag: RowFlag)
         ]
         by_order = select(sums, TABLE, f"{order.value.column} IS NOT NULL", order.value.column)
         telling = "has_some AND kept > 0 AND together <> kept"
-        holds = f"total = most AND abs(total - kept) < {_NEAR}"
+        holds = f"total = most AND abs(total - {in_total}) < {_NEAR}"
         counts = [f"count(*) FILTER ({telling})", f"count(*) FILTER ({telling} AND {holds})"]
         rows, fitting = values.rows(select(counts, f"({by_order})"))[0]
         if rows and fitting >= rows * _SHARE:
@@ -197,7 +262,9 @@ def flag_questions(  # noqa: PLR0913 (what is known of the rows)
         if not rows or len(questions) == len(FLAGS):
             continue
         note, rest = (_note(*money_of_rows, currency) for money_of_rows in ((rows, money), others))
-        can_be = can_be_refunds and flag.value.is_column and "" not in flag.marked
+        can_be = (
+            can_be_refunds and flag.value.is_column and not flag.is_any and "" not in flag.marked
+        )
         choices = _CHOICES if can_be else _CHOICES[:2]
         sentence = (
             f"what rows with {flag.shown} are ({note}; others: {rest}), as {flag.why}: "

@@ -84,10 +84,36 @@ def kind_of(values: FileValues) -> MappingKind | None:
         has_one_row_each
         and "quantity" not in orders
         and not names_an_order(orders)
+        and not _has_payments_of(values, orders, customers["id"].value)
         and {"email", "first_name", "last_name"} & customers.keys()
     ):
         return MappingKind.CUSTOMERS
     return None
+
+
+def _has_payments_of(values: FileValues, orders: Found, customer: Value) -> bool:
+    """Return whether rows have a time and money with decimals, and an id of their own that is not
+    the customer's: some customers have several rows, or it is called that of a transaction.
+    """
+    if "date_time" not in orders:
+        return False
+    if not any(has_decimals(values, value) for value in numbers_left(values, {})):
+        return False
+    others = (value for value in values.values if value.is_column and value != customer)
+    own = [
+        value
+        for value in others
+        if values.different(value) == values.filled(value) == values.row_count
+        and not values.time_formats(value)
+    ]
+    is_several = values.different(customer) < values.filled(customer)
+    return any(
+        is_several or any(begins(word, _OF_TRANSACTIONS) for word in words_of(value.last_name))
+        for value in own
+    )
+
+
+_OF_TRANSACTIONS: Final = ("transact", "transak", "transac", "transaz", "транзакц")
 
 
 def likely_kind(values: FileValues) -> MappingKind:

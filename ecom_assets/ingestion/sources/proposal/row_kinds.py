@@ -31,6 +31,25 @@ _MOST_KINDS, _MOST_COLUMNS, _FEW, _SHORT = 40, 3, 4, 20
 _FILLED, _PURE, _TELLING = 0.9, 0.95, 0.05
 _OF_NAMED, _OF_OTHERS = 0.75, 0.5
 """The share of different values among all rows up to which a column says what they are."""
+NO_GOODS_WORDS: Final = (
+    r"(?i)\bgift[ _-]?(cards?|vouchers?|certificates?)\b|geschenk-?(gutschein|karte)|wertgutschein"
+    r"|(carte|chèque)s?[ -]cadeau|tarjetas? (de )?regalo|(carta|buono) regalo"
+    r"|(cadeau|kado)(bon|kaart)"
+    r"|karta podarunkowa|bon podarunkowy|подарочн(ая|ый) (карта|сертификат)|подарункова карта"
+    r"|ギフトカード|^tips?$|^gratuity$|trinkgeld|^pourboire|^propina|^mancia$|^fooi$|^napiwek"
+    r"|^deposit$|^anzahlung|^pfand$|^consigne$|^donation|^spende$|shipping protection"
+    r"|(extended|garantie).{0,3}(warranty|verlängerung)|^(\d+[ -]years? )?warranty|protection plan"
+    r"|extension de garantie|ampliación de garantía|estensione (della )?garanzia|^gwarancja"
+    r"|^(shipping|delivery|postage|freight)( (&|and) handling| fee| cost| charge|s?$)"
+    r"|^versand(kosten|pauschale|gebühr|$)|^porto(kosten)?$|^liefer(kosten|gebühr)|^frachtkosten"
+    r"|^(frais de )?(port|livraison)$|^gastos de env[ií]o|^env[ií]o$|^spedizione$"
+    r"|^spese di spedizione|^verzendkosten|^bezorgkosten|^koszt(y)? (wysyłki|dostawy)|^przesyłka$"
+    r"|^(szállítási|posta)(költség| költség)|^doprava\b|^poštovné|^frakt\b|^fragt\b|^levering$"
+    r"|^toimituskulut|^transport$|^kargo( ücreti)?$|^phí vận chuyển|^ongkos kirim|^μεταφορικά"
+    r"|^الشحن$|^رسوم (الشحن|التوصيل)|^משלוח$|^配送费|^运费|^배송비"
+    r"|^frete$|^доставка$|^送料$|(nachnahme|zahlungs|payment|cod|handling)[ -]?(gebühr|fee)"
+)
+"""What lines are called that are no goods, in several languages."""
 _OF_LINES: Final = ("order_id", "item_id", "quantity", UNIT_PRICE)
 
 

@@ -526,13 +526,17 @@ def says_unpaid(state: str) -> bool:
 
 
 def says_to_come(state: str) -> bool:
-    """Return whether a text says that a payment is to come yet: `Pending`, `authorized`."""
+    """Return whether a text says that a payment is to come yet, `Pending` or `authorized`, or that
+    a document is a draft.
+    """
     return any(begins(word, _TO_COME) for word in words_of(state))
 
 
 _TO_COME: Final = (
     *("pending", "await", "authori", "waiting", "ausstehend", "wart", "attente", "pendient"),
     *("attesa", "wacht", "oczekuj", "ожида", "очіку"),
+    *("draft", "entwurf", "brouillon", "borrador", "bozza", "rascunho", "concept", "szkic"),
+    *("utkast", "kladde", "taslak", "чернов"),
 )
 _UNPAID: Final = (
     *("unpaid", "notpaid", "pastdue", "overdue", "uncollectible", "unbezahlt", "nichtbezahlt"),

@@ -9,7 +9,7 @@ from typing import Final
 
 from ecom_assets.core.tables.formats import counted
 from ecom_assets.core.tables.values import NO, YES
-from ecom_assets.core.warehouse.sql_text import select, texts
+from ecom_assets.core.warehouse.sql_text import select, text, texts
 from ecom_assets.ingestion.sources.files.mapping_content import OPEN
 from ecom_assets.ingestion.sources.proposal.fields import (
     MOSTLY,
@@ -32,7 +32,7 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     quoted_list,
     shown,
 )
-from ecom_assets.ingestion.sources.proposal.row_kinds import says_kind
+from ecom_assets.ingestion.sources.proposal.row_kinds import NO_GOODS_WORDS, says_kind
 from ecom_assets.ingestion.sources.proposal.state_words import (
     MEANINGS,
     Meaning,
@@ -275,11 +275,14 @@ def _alike(values: FileValues, matches: Found, kinds: Sequence[str]) -> dict[str
 
 def _said_meaning(status: Value, state: str) -> Meaning | None:
     """Return what a state says by its words,
-    or as yes and no of a column that says what it is about.
+    or as yes and no of a column that says what it is about; None where it must be asked.
+
+    `shipping` is a line of postage in a column that is called type, not an order on its way.
     """
     if (flag := flag_meaning(status.last_name)) and state.casefold() in YES | NO:
         return flag if state.casefold() in YES else Meaning.SALE
-    return state_meaning(state)
+    is_line = says_kind(status) and re.search(NO_GOODS_WORDS, state.replace("_", " "))
+    return None if is_line else state_meaning(state)
 
 
 def _known_meaning(matches: Found, state: str) -> Meaning | None:
@@ -482,17 +485,16 @@ def other_questions(
         (value, state, count)
         for value in columns
         for state, count in values.counts_beside(value, states.value, settled).items()
-        if _said_meaning(value, state) is None
-        and (
-            says_no_sale_or_refund(state)
-            or says_unpaid(state)
-            or (value in of_types and says_to_come(state))
-        )
+        if _is_doubtful(value, state, may_be_to_come=value in of_types)
+        or _are_taken_back(values, matches, states, value, state)
     ]
+    taken_back = ", each of which a row of its own takes back"
     return [
         OpenQuestion(
             key,
-            f"what {shown(state)!r} of {value.name} is ({count:,} rows): {' or '.join(MEANINGS)}",
+            f"what {shown(state)!r} of {value.name} is ({count:,} rows"
+            f"{'' if _said_meaning(value, state) is None else taken_back}): "
+            f"{' or '.join(MEANINGS)}",
             MEANINGS,
             "",
             subject=state,
@@ -500,6 +502,35 @@ def other_questions(
         )
         for key, (value, state, count) in zip(STATES[asked:], doubtful, strict=False)
     ]
+
+
+def _is_doubtful(value: Value, state: str, *, may_be_to_come: bool) -> bool:
+    """Return whether a state of a further column may be of no sale, which no word says for sure."""
+    if _said_meaning(value, state) is not None:
+        return False
+    is_none = says_no_sale_or_refund(state) or says_unpaid(state)
+    return is_none or (may_be_to_come and says_to_come(state))
+
+
+def _are_taken_back(
+    values: FileValues, matches: Found, states: OrderStates, value: Value, state: str
+) -> bool:
+    """Return whether rows of a state are no sale by their words, and each has another row of its
+    customer that takes its amount back, as the reversal of an invoice does: without the first row
+    it would be taken off what others are worth.
+    """
+    amount, customer = matches.get("payment_amount"), matches.get("customer_id")
+    if _said_meaning(value, state) is not Meaning.NO_SALE or amount is None or customer is None:
+        return False
+    is_state = f"coalesce({value.column}, '') = {text(state)}"
+    money, person = values.number_sql(amount.value), customer.value.column
+    refunded = states.refunded
+    is_back = f"coalesce(list_contains({texts(refunded)}, {states.value.column}), false)"
+    backs = select(f"{person} AS person, abs({money}) AS back", TABLE, f"{money} < 0 OR {is_back}")
+    is_taken = f"({person}, {money}) IN ({select('(person, back)', f'({backs})')})"
+    counts = f"count(*), count(*) FILTER ({is_taken})"
+    rows, taken = values.rows(select(counts, TABLE, f"{is_state} AND {money} > 0"))[0]
+    return bool(rows) and rows == taken
 
 
 def other_states(

@@ -791,8 +791,10 @@ class FileValues:
         forms = self._possible_forms(value)
         read = self._read(value, forms)
         best = max(read, default=0)
-        if best < least_read(filled) and best + self._totals_among(value) < filled:
-            return []
+        if best < least_read(filled):
+            lines = filled - self._totals_among(value)
+            if not best or best < min(lines, least_read(lines)):
+                return []
         counts = zip(forms, read, strict=True)
         best_forms = list(dict.fromkeys(form for form, count in counts if count == best))
         # Both read the names of zones: which of them it is, is no question.
@@ -801,11 +803,11 @@ class FileValues:
         return ["iso"] if "iso" in best_forms else best_forms
 
     def _totals_among(self, value: Value) -> int:
-        """Return how many of a few texts say that a line is of totals: 1 or none, as a report has
-        one such line, above or below the others.
+        """Return how many texts say that a line is of totals, as reports have them above, between
+        or below the others.
         """
-        cells = [cell for cell in self.few(value) if re.search(TOTAL, cell.casefold())]
-        return len(cells) if len(cells) == 1 < self.filled(value) else 0
+        is_total = f"regexp_matches(lower({value.column}), {text(TOTAL)})"
+        return int(self.scalar(f"count(*) FILTER ({is_total})"))
 
     def _read(self, value: Value, forms: Sequence[str]) -> Sequence[int]:
         """Return how many values each format reads as a plausible time."""
@@ -820,8 +822,9 @@ class FileValues:
         """Return the formats that read most of a few values,
         as trying all on a whole column takes long.
         """
-        few = f"{select(value.column, TABLE, f'{value.column} IS NOT NULL')} LIMIT {FEW}"
-        examples = self.few(value)
+        is_time = f"NOT regexp_matches(lower({value.column}), {text(TOTAL)})"
+        few = f"{select(value.column, TABLE, is_time)} LIMIT {FEW}"
+        examples = [cell for cell in self.few(value) if not re.search(TOTAL, cell.lower())]
         if not _may_be_times(examples):
             return []
         without, zone = without_zones(examples)

@@ -14,7 +14,6 @@ from ecom_assets.ingestion.sources.proposal.drafts.draft import (
     MOST_SUMS,
     NEEDED,
     NO_AMOUNT,
-    NO_GOODS_WORDS,
     ONE_PER_ORDER,
     Draft,
 )
@@ -30,6 +29,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     MappingKind,
     candidates,
     found_fields,
+    free_columns,
     has_decimals,
     named_values,
     numbers_left,
@@ -50,6 +50,7 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     NOBODY,
     shown,
 )
+from ecom_assets.ingestion.sources.proposal.row_kinds import NO_GOODS_WORDS, says_kind
 from ecom_assets.ingestion.sources.proposal.rows import OrderRows
 from ecom_assets.ingestion.sources.proposal.state_words import words_of
 from ecom_assets.ingestion.sources.proposal.values import Value
@@ -266,7 +267,8 @@ def ask_for_nobody(draft: Draft) -> None:
 
 def ask_for_no_goods(draft: Draft) -> None:
     """Ask what becomes of lines that are no goods by their name, with their money."""
-    for value in columns_of_items(draft):
+    free = free_columns(draft.values, draft.found)
+    for value in (*columns_of_items(draft), *filter(says_kind, free)):
         is_one = f"regexp_matches({value.column}, {text(NO_GOODS_WORDS)})"
         count = int(draft.values.scalar(f"count(*) FILTER ({is_one})"))
         if not 0 < count < draft.values.row_count:

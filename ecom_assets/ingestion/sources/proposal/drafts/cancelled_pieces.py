@@ -41,7 +41,7 @@ def lines_of_cancelled(draft: Draft) -> list[str]:
     subjects = {question.subject for question in draft.questions if question.key in FLAGS}
     for flag in draft.flags:
         is_asked = flag.meaning is None and shown(flag.shown) in subjects
-        if (flag.meaning is Meaning.NO_SALE or is_asked) and flag.marked:
+        if (flag.meaning is Meaning.NO_SALE or is_asked) and (flag.marked or flag.is_any):
             rows = int(draft.values.scalar(f"count(*) FILTER ({flag.is_marked})"))
             line = f"{flag.line}  # {rows:,} rows; check this"
             keys = [

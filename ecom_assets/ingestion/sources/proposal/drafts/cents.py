@@ -13,7 +13,13 @@ from ecom_assets.ingestion.sources.proposal.drafts.draft import (
     Draft,
 )
 from ecom_assets.ingestion.sources.proposal.fields import MappingKind, has_decimals, numbers_left
-from ecom_assets.ingestion.sources.proposal.parts import Part, can_be_amount, part_of, says_cents
+from ecom_assets.ingestion.sources.proposal.parts import (
+    Part,
+    can_be_amount,
+    is_total,
+    part_of,
+    says_cents,
+)
 from ecom_assets.ingestion.sources.proposal.questions import UNITS, quoted, shown
 from ecom_assets.ingestion.sources.proposal.values import TABLE, Value
 
@@ -66,6 +72,8 @@ def _has_divisor_of_units(draft: Draft, value: Value) -> bool:
 def _may_be_cents(draft: Draft, amounts: Sequence[Value], currency: Value | None) -> bool:
     """Return whether amounts in currencies with digits are whole and none is below 1.00: of a
     JSON file, or beside a tax or a fee, whose shares of whole units are hardly ever whole.
+
+    Prices of whole units are hundreds of cents: then a total, a tax or postage shows them.
     """
     without_digits = unusual_digits().get(0, ())
     codes = draft.values.counts(currency) if currency else ()
@@ -85,7 +93,11 @@ def _may_be_cents(draft: Draft, amounts: Sequence[Value], currency: Value | None
         draft.values.matching(value, r"-?[1-9]\d{2,}|0") == draft.values.filled(value)
         for value in amounts
     )
-    return are_large and any(map(partial(_has_cents, draft), amounts))
+    beside = [value for value in numbers_left(draft.values, {}) if can_be_amount(value)]
+    beside = [value for value in beside if is_total(value) or part_of(value) is not None]
+    if any(has_decimals(draft.values, value) for value in beside):
+        beside = []
+    return are_large and any(map(partial(_has_cents, draft), (*amounts, *beside)))
 
 
 def _are_rates(draft: Draft, value: Value) -> bool:

@@ -61,7 +61,12 @@ from ecom_assets.ingestion.sources.proposal.parts import (
 from ecom_assets.ingestion.sources.proposal.questions import MOST_STATES, shown
 from ecom_assets.ingestion.sources.proposal.row_kinds import goes_with_lines, row_kinds, says_kind
 from ecom_assets.ingestion.sources.proposal.rows import DISCOUNT_LINES, OrderRows
-from ecom_assets.ingestion.sources.proposal.state_words import says_no_sale, says_no_sale_or_refund
+from ecom_assets.ingestion.sources.proposal.state_words import (
+    begins,
+    says_no_sale,
+    says_no_sale_or_refund,
+    words_of,
+)
 from ecom_assets.ingestion.sources.proposal.states import states_in_turn
 from ecom_assets.ingestion.sources.proposal.unnamed import (
     Product,
@@ -163,6 +168,8 @@ def find_currency(draft: Draft) -> None:
     if main is None or _takes_rate_of_currency(draft, main.value, currency.value):
         return
     codes = {name.upper() for name, _ in draft.values.counts(currency.value, MOST_STATES)}
+    if len(codes) > 1 and _take_amounts_of_one_currency(draft, main.value):
+        return
     named = main.value.currency
     if not named and len(codes) > 1:
         same = [column for column in _same_amounts(draft, main.value) if column.currency]
@@ -184,6 +191,32 @@ def find_currency(draft: Draft) -> None:
             draft.found[name] = FoundField(name, same[0], why)
         else:
             del draft.found[name]
+
+
+def _take_amounts_of_one_currency(draft: Draft, main: Value) -> bool:
+    """Take amounts that are called as those found are but for words before it, such as
+    `base_grand_total` beside `grand_total`, where a column of currencies with the same words says
+    one currency on all rows: `base_currency_code`. Return whether the main amount has such a one.
+    """
+    values = draft.values
+    numbers = {tuple(words_of(value.name)): value for value in numbers_left(values, {})}
+    for column in values.values:
+        if not column.is_column or values.different(column) != 1 or not is_currency(values, column):
+            continue
+        before = tuple(word for word in words_of(column.name) if not begins(word, _CURRENCIES))
+        if not before or (*before, *words_of(main.name)) not in numbers:
+            continue
+        why = f"beside {column.name}, one currency on all rows"
+        for name in (name for name in AMOUNTS if name in draft.found):
+            match = draft.found.pop(name)
+            if same := numbers.get((*before, *words_of(match.value.name))):
+                draft.found[name] = FoundField(name, same, f"named {same.name}, {why}")
+        draft.found["currency"] = FoundField("currency", column, "one on all rows")
+        return True
+    return False
+
+
+_CURRENCIES: Final = ("currency", "currencies", "code", "wahrung", "devise", "moneda", "valuta")
 
 
 def find_converted_amount(draft: Draft) -> None:

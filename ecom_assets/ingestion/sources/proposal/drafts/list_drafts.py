@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from ecom_assets.commerce.marketing.spend import TOTAL
+from ecom_assets.core.tables.formats import counted
+from ecom_assets.core.warehouse.sql_text import text
 from ecom_assets.ingestion.sources.files.mapping import AD_SPEND_KEYS
 from ecom_assets.ingestion.sources.files.mapping_content import OPEN
 from ecom_assets.ingestion.sources.proposal.bare_names import bare
@@ -27,6 +30,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     FoundField,
     MappingKind,
     candidates,
+    named_consents,
     named_refusals,
     numbers_left,
     state_columns,
@@ -74,6 +78,10 @@ class CustomerDraft(Draft):
         """Find the fields, and who must not be written to."""
         super().__post_init__()
         self.refusals = (*named_refusals(self.values, self.found),)
+        consents = [] if CONSENT in self.found else named_consents(self.values, self.found)
+        if len(consents) == 1:
+            why = f"yes and no, named {consents[0].name}"
+            self.found[CONSENT] = FoundField(CONSENT, consents[0], why)
         if self.refusals and CONSENT not in self.found:
             first = self.refusals[0]
             self.found[CONSENT] = FoundField(CONSENT, first, f"named {first.name}")
@@ -110,6 +118,21 @@ class CustomerDraft(Draft):
         words = ["agreed: []", "refused: []"] if consent in self.refusals else []
         names = [".".join(value.path) for value in self.refusals]
         return [*words, f"unless: {quoted_list(names)}"] if names else []
+
+
+_TOTALS: Final = "total|summe|gesamt|somme|totale|totaal|suma|razem|итого|всего|合計|小計|总计|합계"
+_SUM_OF: Final = f"[ :-]({_TOTALS})$"
+_ALONE: Final = f"(grand )?({_TOTALS}|totals|gesamtsumme|subtotal|zwischensumme)"
+"""How the name of a total ends, such as `A-1 Summe`, and what it may be as a whole."""
+_FILLED_BUT_OF_TOTALS: Final = ("name", "item_name", "location", "category", "item_category")
+
+
+def _is_called_total(sql: str) -> str:
+    return f"regexp_matches(lower({sql}), {text(f'{TOTAL}|{_SUM_OF}')})"
+
+
+def _is_total_alone(sql: str) -> str:
+    return f"regexp_full_match(lower({sql}), {text(_ALONE)})"
 
 
 @dataclass
@@ -202,9 +225,32 @@ class ListDraft(Draft):
             f"  {kind.id}: {{hash_of: {quoted_list(columns)}, optional: ['*'], {equal_rows}}}",
             *(self._listed_field(name) for name in names),
             *(self.currency_lines() if "currency" in kind.fields else ()),
+            *self._lines_of_totals(),
             *self._proof_lines(),
             "other_columns: ignore",
         ]
+
+    def _lines_of_totals(self) -> list[str]:
+        """Return the condition of lines that add up others, as a report has them below each product
+        or all: they are called a total, and nothing but that, or have no place or name either.
+        """
+        key = next((self.found[name].value for name in self.KEYS[:2] if name in self.found), None)
+        if key is None or not key.is_column:
+            return []
+        others = [
+            match.value
+            for name, match in self.found.items()
+            if name in _FILLED_BUT_OF_TOTALS and match.value.is_column
+        ]
+        is_total = _is_called_total(key.column)
+        counts = (f"count(*) FILTER ({is_total} = ({v.column} IS NOT NULL))" for v in others)
+        is_line = _is_called_total if not all(map(self.values.scalar, counts)) else _is_total_alone
+        rows = int(self.values.scalar(f"count(*) FILTER ({is_line(key.column)})"))
+        if not rows or rows == self.values.row_count:
+            return []
+        condition = quoted(is_line(key.sql))
+        note = f"  # {counted(rows, 'row')}; check this"
+        return ["leave_out:", f"  total: {{expression: {condition}, optional: true}}{note}"]
 
     def _asked_by_place(self) -> bool:
         """Ask whether the stock of all places counts; return whether there are several."""
@@ -290,9 +336,40 @@ class AdSpendDraft(ListDraft):
             f"  spend_id: {{hash_of: {quoted_list(columns)}, optional: ['*']}}",
             *(self._listed_field(name) for name in (*needed, *others)),
             *self._unsaid(),
+            *self._lines_of_totals(),
             *self._proof_lines(),
             "other_columns: ignore",
         ]
+
+    def _lines_of_totals(self) -> list[str]:
+        """Return the condition of lines that add up others, as a report has them below each product
+        or all: they are called a total, and nothing but that, or have no place or name either.
+        """
+        key = next((self.found[name].value for name in self.KEYS[:2] if name in self.found), None)
+        if key is None or not key.is_column:
+            return []
+        named = f"(regexp_matches({{0}}, {text(TOTAL)}) OR regexp_matches({{0}}, {text(_SUM_OF)}))"
+        is_total = named.format(f"lower({key.column})")
+        others = [
+            match.value
+            for name, match in self.found.items()
+            if name in _FILLED_BUT_OF_TOTALS and match.value.is_column
+        ]
+        empty = [
+            value
+            for value in others
+            if not self.values.scalar(
+                f"count(*) FILTER ({is_total} = ({value.column} IS NOT NULL))"
+            )
+        ]
+        alone = f"regexp_full_match(lower({{0}}), {text(_ALONE)})"
+        is_line = named if empty else alone
+        rows = int(self.values.scalar(f"count(*) FILTER ({is_line.format(key.column)})"))
+        if not rows or rows == self.values.row_count:
+            return []
+        condition = quoted(is_line.format(f"lower({key.sql})"))
+        note = f"  # {counted(rows, 'row')}; check this"
+        return ["leave_out:", f"  total: {{expression: {condition}, optional: true}}{note}"]
 
     def _listed_field(self, name: str) -> str:
         if name == "spend_amount" and name in self.found and self._asks_millionths():

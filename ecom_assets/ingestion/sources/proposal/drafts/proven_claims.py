@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ecom_assets.core.warehouse.sql_text import text
 from ecom_assets.ingestion.sources.proposal.drafts.asked_columns import columns_of_items
-from ecom_assets.ingestion.sources.proposal.drafts.draft import NO_GOODS_WORDS, ORDER_ID, Draft
+from ecom_assets.ingestion.sources.proposal.drafts.draft import ORDER_ID, Draft
 from ecom_assets.ingestion.sources.proposal.fields import (
     CANCELLED_AT,
     NUMBERS_OF,
@@ -22,6 +22,7 @@ from ecom_assets.ingestion.sources.proposal.proofs import (
     sum_lines,
     values_line,
 )
+from ecom_assets.ingestion.sources.proposal.row_kinds import NO_GOODS_WORDS
 from ecom_assets.ingestion.sources.proposal.values import Value
 
 
@@ -79,7 +80,7 @@ def _proven_values(draft: Draft) -> Iterator[str]:
         yield values_line(draft.values, status.value)
     for value in state_columns(draft.values, draft.found):
         yield values_line(draft.values, value)
-    for flag in draft.flags:
+    for flag in (flag for flag in draft.flags if not flag.is_any):
         yield values_line(draft.values, flag.value, may_be_empty=True)
     for value in empty_columns_of(draft.values, (CANCELLED_AT, REFUNDED_AT), draft.found):
         yield values_line(draft.values, value)

@@ -7,7 +7,6 @@ from ecom_assets.core.warehouse.sql_text import text, texts
 from ecom_assets.ingestion.sources.proposal.drafts.cancelled_pieces import lines_of_cancelled
 from ecom_assets.ingestion.sources.proposal.drafts.draft import (
     NO_AMOUNT,
-    NO_GOODS_WORDS,
     OF_PIECES,
     ORDER_ID,
     Draft,
@@ -35,6 +34,7 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     quoted_list,
     shown,
 )
+from ecom_assets.ingestion.sources.proposal.row_kinds import NO_GOODS_WORDS
 from ecom_assets.ingestion.sources.proposal.rows import OrderRows
 from ecom_assets.ingestion.sources.proposal.state_words import Meaning
 from ecom_assets.ingestion.sources.proposal.states import (
