@@ -192,7 +192,7 @@ def test_a_report_that_stays_running_is_not_waited_for_for_ever(
     with pytest.raises(
         SourceError,
         match=(
-            r"The report of task task-1 at \S+ is still RUNNING after the 0\.1 s of "
+            r"The report of task task-1 at \S+ is still RUNNING after the 0\.1 s "
             r"that it is waited for; run again later"
         ),
     ):
