@@ -5,6 +5,7 @@ in one of its own where warnings do.
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -165,6 +166,14 @@ def small_shop(home: Path, *, days: int = 3, visitors: int = 120) -> dict[str, A
     """Give a home a sandbox shop that takes a second, and return the truth about it."""
     truth: dict[str, Any] = generate(home / "sandbox", days=days, visitors=visitors)
     return truth
+
+
+def copy_of_shop(shop: Path, to: Path) -> Path:
+    """Copy a folder with a home and what it was run over; the copy's commands read the copy."""
+    shutil.copytree(shop, to, dirs_exist_ok=True)
+    noted = to / "home" / "own_data.json"
+    noted.write_text(noted.read_text().replace(str(shop), str(to)))
+    return to
 
 
 def page_views(path: Path, *days: str) -> Path:

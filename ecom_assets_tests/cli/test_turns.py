@@ -11,20 +11,33 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets_tests.command import ECOM, UNTIL_DUE, ecom_process, environment, page_views
+from ecom_assets_tests.command import (
+    ECOM,
+    UNTIL_DUE,
+    copy_of_shop,
+    ecom,
+    environment,
+    page_views,
+)
 from ecom_assets_tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.xdist_group("cli_turns")
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A home with a warehouse of a day."""
-    home = tmp_path / "home"
-    page_views(tmp_path / "clicks.csv", "2026-01-01")
-    ran = ecom_process("run", "--events", tmp_path / "clicks.csv", "--select", UNTIL_DUE, home=home)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a file of a day's clicks, and the home of a run over it."""
+    folder = tmp_path_factory.mktemp("finished")
+    page_views(folder / "clicks.csv", "2026-01-01")
+    ran = ecom(*arguments(folder / "home"), home=folder / "home")
     assert ran.exit_code == 0, ran.err
-    return home
+    return folder
+
+
+@pytest.fixture
+def home(finished: Path, tmp_path: Path) -> Path:
+    """A home with a warehouse of a day."""
+    return copy_of_shop(finished, tmp_path) / "home"
 
 
 @contextmanager
