@@ -39,6 +39,17 @@ class Case:
         sales: dict[str, Any] = self.run(*arguments, *FEW_SALES, env=env)["sales"]
         return sales
 
+    def counts(
+        self, file: str, mapping: str = "m.yaml", env: Mapping[str, str] | None = None
+    ) -> str:
+        """Ask what the orders of a file come to by a mapping, without a run; return the words for
+        what would count, such as `751.85, sold less paid back, 42 rows of 42 orders`.
+        """
+        arguments = ("mapping", "check", file, "--mapping", mapping, "--orders")
+        checked = self.ecom(*arguments, env=env)
+        (line,) = [line for line in checked.out.splitlines() if "would count: " in line]
+        return line.partition("would count: ")[2]
+
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Return rows of the warehouse of an earlier run."""
         with duckdb.connect(str(self.home / "warehouse.duckdb"), read_only=True) as con:

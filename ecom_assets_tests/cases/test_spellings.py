@@ -107,7 +107,8 @@ def test_backslash_n_is_null_among_customers_and_prices(case: Case) -> None:
 
 def orders_by_channel(case: Case, *arguments: str) -> dict[str, tuple[float, Decimal]]:
     """Return the orders and their revenue by channel of their last touch, after a run."""
-    rows = case.run(*arguments)["channels"]["models"]["last"]
+    tables = ("--select", '+key:"mart/channel_attribution"')
+    rows = case.run(*arguments, *tables)["channels"]["models"]["last"]
     return {row["channel"]: (row["credit"], Decimal(row["revenue_amount"])) for row in rows}
 
 
@@ -177,6 +178,8 @@ def test_the_sign_before_an_orders_number_is_decoration(case: Case) -> None:
         "orders_export.csv",
         "--orders-mapping",
         "shopify",
+        "--select",
+        '+key:"mart/order_event_reconciliation_daily"',
     )
     reconciliation = summary["reconciliation"]
     assert reconciliation["matched_count"] == 20

@@ -125,7 +125,7 @@ def events_in(shop: Platform) -> list[Any]:
 
 
 @pytest.mark.slow
-@examples(60)
+@examples(40)
 @given(rows=rows_of_few_ids(), seed=st.integers(0, 1_000))
 def test_days_in_any_order_give_the_events_of_the_reference(
     shop: Platform, rows: list[Row], seed: int

@@ -52,6 +52,11 @@ def reached(
     shop.clear()
     shop.receive(journeys(people), DAYS)
     shop.run(DAYS)
+    return at_steps(shop, unit, category)
+
+
+def at_steps(shop: Platform, unit: str, category: str = "(all)") -> list[list[int]]:
+    """Return the same of what was run already."""
     actual = counts(shop)
     days = sorted({key[0] for key in actual if key[1] == unit})
     return [[actual.get((day, unit, category, step), 0) for step in (1, 2, 3)] for day in days]
@@ -67,7 +72,7 @@ def test_a_session_over_midnight_is_one_try_of_the_day_it_started(shop: Platform
 def test_a_purchase_in_another_session_counts_for_the_visitor_only(shop: Platform) -> None:
     steps: list[Step] = [("09:00", "page_view"), ("09:01", "add_to_cart"), ("+3 15:00", "purchase")]
     assert reached(shop, {"anna": steps}, "session") == [[1, 1, 0]]
-    assert reached(shop, {"anna": steps}, "visitor") == [[1, 1, 1]]
+    assert at_steps(shop, "visitor") == [[1, 1, 1]]
 
 
 @pytest.mark.slow
@@ -123,11 +128,12 @@ def test_units_count_for_the_first_category_they_saw(shop: Platform) -> None:
         "ben": [("09:00", "page_view"), ("09:01", "product_view", SHOES)],
         "carl": [("09:00", "page_view")],
     }
+    reached(shop, people, "session")
     for unit in ("session", "visitor"):
-        assert reached(shop, people, unit, "hats") == [[1, 1, 0]]
-        assert reached(shop, people, unit, "shoes") == [[1, 0, 0]]
-        assert reached(shop, people, unit, "(none)") == [[1, 0, 0]]
-        assert reached(shop, people, unit) == [[3, 1, 0]]
+        assert at_steps(shop, unit, "hats") == [[1, 1, 0]]
+        assert at_steps(shop, unit, "shoes") == [[1, 0, 0]]
+        assert at_steps(shop, unit, "(none)") == [[1, 0, 0]]
+        assert at_steps(shop, unit) == [[3, 1, 0]]
 
 
 @pytest.mark.slow
@@ -322,14 +328,10 @@ def check(world: World, stories: Iterable[int]) -> None:
 
 
 @pytest.mark.slow
-def test_the_funnel_is_what_a_count_by_hand_gives() -> None:
-    check(WORLDS["Auckland, a day of 23 hours"], range(3))
-
-
-@pytest.mark.slow
 def test_funnels_of_each_world_are_what_a_count_by_hand_gives() -> None:
+    check(WORLDS["Auckland, a day of 23 hours"], [0])
     worlds = list(WORLDS.values())
-    for seed in seeds(range(40)):
+    for seed in seeds(range(1, 41)):
         check(worlds[seed % len(worlds)], [seed])
 
 

@@ -73,7 +73,7 @@ def event(event_id: str, clock: str, device: str, user: str | None = None, **val
 def published(shop: Platform, run_id: str, days: Days) -> None:
     """Run days, and engagement watched, as the IO manager does."""
     (engagement,) = [asset for asset in shop.assets if asset.contract is EngagementDaily]
-    shop.run(days, only=[asset.contract.name for asset in shop.assets if asset is not engagement])
+    shop.run(days, only=shop.made_from(EngagementDaily) - {EngagementDaily.name})
     log = RestatementLog(shop.engine, run_id)
     output = shop.output(engagement, days)
     hooks = log.hooks_for(EngagementDaily, output.days, days)
@@ -204,7 +204,7 @@ def test_an_alias_says_how_many_days_it_changes_and_why_before_they_are_computed
     ]
     earlier = Days.between(DAY_ONE - timedelta(days=40), DAY_ONE)
     shop.receive(month_before, earlier)
-    shop.run(earlier)
+    shop.run(earlier, only=TO_SESSIONS)
     alias = event(
         "5", "+1 09:00", "d1", "ann", event_type="alias", properties='{"previous_id": "anna"}'
     )
@@ -222,10 +222,10 @@ def test_an_alias_says_how_many_days_it_changes_and_why_before_they_are_computed
 @pytest.mark.slow
 def test_a_guard_that_trips_says_so_and_a_sign_in_nothing(shop: Platform) -> None:
     shop.receive(FIRST, BOTH)
-    shop.run(Days((DAY_ONE,)))
+    shop.run(Days((DAY_ONE,)), only=TO_SESSIONS)
     shop.receive([*FIRST, SIGN_IN], BOTH)
     assert not said(shop, Days((DAY_TWO,))), "a sign-in is what happens every day"
-    shop.run(BOTH)
+    shop.run(BOTH, only=TO_SESSIONS)
     crowd = [event(f"u{n}", "+1 10:00", "d1", f"u{n}") for n in range(20)]
     shop.receive([*FIRST, SIGN_IN, *crowd], BOTH)
     assert said(shop, Days((DAY_TWO,))).startswith(
@@ -245,12 +245,13 @@ def restated(shop: Platform) -> list[Row]:
 def test_a_table_without_days_is_replaced_as_a_whole_however_far_back_a_run_reaches(
     shop: Platform,
 ) -> None:
-    shop.receive([*FIRST, SIGN_IN], BOTH)
-    shop.run(BOTH)
     whole = [
         asset for asset in shop.assets if asset.widened_by and asset.contract.day_column is None
     ]
     assert whole
+    read = [reads.contract for asset in whole for reads in asset.reads.values()]
+    shop.receive([*FIRST, SIGN_IN], BOTH)
+    shop.run(BOTH, only=shop.made_from(*read))
     for asset in whole:
         tables = {name: shop.engine.table(reads.contract) for name, reads in asset.reads.items()}
         rows = asset.output(
@@ -444,45 +445,51 @@ BEFORE: dict[str, Any] = {
     "funnels": [DailyFunnel("a", VIEW), DailyFunnel("b", VIEW)],
     "attribution_rule": AttributionRule(),
 }
-CHANGED: list[dict[str, Any]] = [
-    {"funnels": [DailyFunnel("a", VIEW), DailyFunnel("c", VIEW)]},
-    {"funnels": [DailyFunnel("a", VIEW), DailyFunnel("b", BUY)]},
-    {"attribution_rule": AttributionRule(lookback_s=3600)},
-]
+CHANGED: dict[str, dict[str, Any]] = {
+    "a new funnel, and another look-back": {
+        "funnels": [DailyFunnel("a", VIEW), DailyFunnel("c", VIEW)],
+        "attribution_rule": AttributionRule(lookback_s=3600),
+    },
+    "another funnel of the name": {"funnels": [DailyFunnel("a", VIEW), DailyFunnel("b", BUY)]},
+}
 MAIL = "https://shop.example/?utm_source=letter&utm_medium=email"
 COUNTED = (ConversionFunnel, ConversionByDimension, ChannelAttribution)
+BOUGHT: dict[str, Any] = {"event_type": "purchase", "cart_amount": 10}
+ON_DAY_ONE = [
+    event("1", "09:00", "d1", page_url=MAIL),
+    event("2", "15:00", "d1", **BOUGHT),
+    event("3", "09:00", "d2", "cara", page_url=MAIL),
+    event("4", "15:00", "d2", "cara", **BOUGHT),
+]
+LATE_SIGN_IN = event("5", "+12 09:00", "d1", "ben")
+ITS_DAY = Days.from_dates([LATE_SIGN_IN["received_date"]])
+FORTNIGHT = Days.between(DAY_ONE, DAY_ONE + timedelta(days=14))
+
+
+@pytest.fixture(scope="module")
+def counted() -> Iterator[ShopPlatform]:
+    shop = ShopPlatform()
+    yield shop
+    shop.close()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "changed", CHANGED, ids=["a new funnel", "another funnel of the name", "another look-back"]
-)
+@each("changed", CHANGED.values())
 def test_a_day_that_a_sign_in_changes_is_counted_by_the_definitions_of_now(
-    changed: dict[str, Any],
+    counted: ShopPlatform, changed: dict[str, Any]
 ) -> None:
     """No sign-in changes the rows of Cara, who was there, too: they must not
     stay by the old definitions.
     """
-    bought: dict[str, Any] = {"event_type": "purchase", "cart_amount": 10}
-    rows = [
-        event("1", "09:00", "d1", page_url=MAIL),
-        event("2", "15:00", "d1", **bought),
-        event("3", "09:00", "d2", "cara", page_url=MAIL),
-        event("4", "15:00", "d2", "cara", **bought),
-    ]
-    sign_in = event("5", "+12 09:00", "d1", "ben")
-    days = Days.between(DAY_ONE, DAY_ONE + timedelta(days=14))
-    runs = (BEFORE, [(rows, days), ([*rows, sign_in], Days.from_dates([sign_in["received_date"]]))])
-    fresh = (BEFORE | changed, [([*rows, sign_in], days)])
+    counted.rules |= BEFORE
+    counted.receive(ON_DAY_ONE, FORTNIGHT)
+    counted.run(Days((DAY_ONE,)), only=counted.made_from(*COUNTED))
+    assert counted.engine, "what is left to compute is computed by the definitions of then"
+    counted.rules |= changed
+    counted.receive([*ON_DAY_ONE, LATE_SIGN_IN], ITS_DAY)
     answers = []
-    for definitions, received_rows in (runs, fresh):
-        shop = ShopPlatform(**definitions)
-        for arrived, of_run in received_rows:
-            shop.receive(arrived, of_run)
-            shop.run(of_run)
-            _ = shop.engine
-            shop.rules |= changed
-        answers.append({table.name: shop.by_day(table).get(DAY_ONE) for table in COUNTED})
-        shop.close()
+    for days in (ITS_DAY, Days((DAY_ONE,))):
+        counted.run(days, only=counted.made_from(*COUNTED))
+        answers.append({table.name: counted.by_day(table).get(DAY_ONE) for table in COUNTED})
     assert answers[0] == answers[1]
     assert all(answers[0].values())

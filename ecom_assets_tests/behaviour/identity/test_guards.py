@@ -255,13 +255,12 @@ def test_a_sign_in_that_arrives_a_year_late_is_refused_and_joins_nobody(shop: Pl
 
 @pytest.mark.slow
 @pytest.mark.parametrize("names_step", [True, False], ids=["tables", "questions"])
-def test_a_million_devices_of_one_user_and_a_million_links_on_one_device(
-    *, names_step: bool
-) -> None:
-    """`max` is on a million devices in 30 days, each of which also has an event without a user:
+def test_many_devices_of_one_user_and_many_links_on_one_device(*, names_step: bool) -> None:
+    """`max` is on 100,000 devices in 30 days, each of which also has an event without a user:
     nobody is joined.
 
-    On one more device `ann` and nobody take turns, a million times: all of it is hers.
+    On one more device `ann` and nobody take turns, 100,000 times: all of it is hers.
+    What grows with the square of these takes hours.
     """
     con = connect()
     con.raw_sql("""
@@ -272,11 +271,11 @@ def test_a_million_devices_of_one_user_and_a_million_links_on_one_device(
             NULL::VARCHAR AS source_session_id, user_id, event_at::DATE AS received_date
         FROM (
             SELECT i, 'm' AS kind, INTERVAL 1 MINUTE AS add, 'd' || i AS device, 'max' AS user_id
-            FROM range(1000000) t(i)
-            UNION ALL SELECT i, 'n', INTERVAL 2 MINUTE, 'd' || i, NULL FROM range(1000000) t(i)
-            UNION ALL SELECT i, 'a', i * INTERVAL 10 MILLISECOND, 'turns', if(i % 2 = 0, 'ann',
+            FROM range(100000) t(i)
+            UNION ALL SELECT i, 'n', INTERVAL 2 MINUTE, 'd' || i, NULL FROM range(100000) t(i)
+            UNION ALL SELECT i, 'a', i * INTERVAL 100 MILLISECOND, 'turns', if(i % 2 = 0, 'ann',
               NULL)
-            FROM range(1000000) t(i)
+            FROM range(100000) t(i)
         )
     """)
     merged = ibis.memtable(schema_of(MergedUsers).to_pyarrow().empty_table())
@@ -292,7 +291,7 @@ def test_a_million_devices_of_one_user_and_a_million_links_on_one_device(
     }
     con.disconnect()
     assert rows == {
-        "m": (1, 1_000_000, "max"),
-        "n": (1_000_000, 1_000_000, "anon-d0"),
-        "a": (1, 1_000_000, "ann"),
+        "m": (1, 100_000, "max"),
+        "n": (100_000, 100_000, "anon-d0"),
+        "a": (1, 100_000, "ann"),
     }

@@ -141,7 +141,7 @@ def test_a_sign_in_leaves_an_order_to_the_visitor_whose_event_names_it() -> None
     for events, day in ((rows, FIRST), ([*rows, sign_in], FIRST + timedelta(days=12))):
         shop.receive(events, Days((day,)))
         shop.receive_orders([line | {"received_date": FIRST}], Days((day,)))
-        shop.run(Days((day,)))
+        shop.run(Days((day,)), only=shop.made_from(Conversions))
         orders = [row for row in shop.rows(Conversions) if row["unit"] == "order"]
         assert [(row["customer_id"], row["visitor_id"]) for row in orders] == [
             ("anna", "anon-tablet")

@@ -114,16 +114,12 @@ def _compare(collector: CollectProcess, senders: list[RepeatingClient], kill_cou
 
 
 @pytest.mark.slow
-def test_what_was_acknowledged_before_a_kill_has_landed(tmp_path: Path) -> None:
-    _story(tmp_path, kill_count=1, seed=7)
-
-
-@pytest.mark.slow
 @each("seed", seeds(range(10)))
 def test_what_was_acknowledged_before_many_kills_has_landed(
     tmp_path_factory: pytest.TempPathFactory, seed: int
 ) -> None:
-    _story(tmp_path_factory.mktemp("kills"), kill_count=10, seed=seed)
+    """The first kill leaves segments of one process; the others also those that one was landing."""
+    _story(tmp_path_factory.mktemp("kills"), kill_count=4, seed=seed)
 
 
 @pytest.fixture(scope="module")

@@ -81,8 +81,10 @@ def test_a_flag_that_seems_to_say_that_rows_are_no_sale_is_asked_about(tmp_path:
         found = [
             f"3 rows, together {money:.2f}" in sentence and name in sentence,
             sold_and_back(search, {QUESTION: "no sale"}) == (LEFT, 0),
-            sold_and_back(search, {QUESTION: "sale"}) == (Decimal(ALL) / 100, 0),
         ]
+        if name in {next(iter(SEEM)), next(iter(COUNT))}:  # of any name the answer says the same
+            sold = sold_and_back(search, {QUESTION: "sale"})
+            found.append(sold == (Decimal(ALL) / 100, 0))
         if {*asked(search, {})} != {QUESTION} or not all(found):
             wrong[name] = found, asked(search, {})
     assert not wrong

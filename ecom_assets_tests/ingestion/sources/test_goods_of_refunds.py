@@ -21,6 +21,7 @@ from ecom_assets.ingestion.sources.proposal.proposal import (
     read_by,
 )
 from ecom_assets.ingestion.sources.proposal.questions import BACK, LIST, PARTS, ZONE
+from ecom_assets_tests.each import each
 from ecom_assets_tests.ingestion.sources.conftest import write
 from ecom_assets_tests.ingestion.sources.test_vendor_files import kept, search_of
 
@@ -211,19 +212,10 @@ def test_a_part_of_a_total_is_asked_about_where_what_is_beside_the_goods_is_no_t
     assert {one.key for one in questions} <= {BACK}
 
 
-QUICK = [form for n, form in enumerate(forms()) if n % 7 == 0]
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("form", QUICK, ids=str)
-def test_what_went_back_for_goods_is_as_the_file_says(tmp_path: Path, form: Form) -> None:
-    check(tmp_path, form, 8)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("form", [*forms()])
+@each("seed, form", [*enumerate(forms())])
 def test_what_went_back_for_goods_is_as_each_form_says(
-    tmp_path: Path, form: Form, seed: int
+    tmp_path_factory: pytest.TempPathFactory, seed: int, form: Form
 ) -> None:
-    check(tmp_path, form, seed)
+    """Each form has orders of its own."""
+    check(tmp_path_factory.mktemp("orders"), form, seed)

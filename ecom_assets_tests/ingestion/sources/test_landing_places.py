@@ -21,7 +21,7 @@ from ecom_assets.ingestion.sources.files.formats import (
     split_paths,
 )
 from ecom_assets.ingestion.sources.order_reports.source import order_paths
-from ecom_assets_tests.command import FEW_SALES, FEW_TABLES, SMALL, ecom
+from ecom_assets_tests.command import SMALL, ecom
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.ingestion.sources.conftest import SHOP, csv_text, write
 from ecom_assets_tests.rights import without_rights
@@ -173,13 +173,15 @@ def test_a_file_with_a_comma_in_its_name_is_read_by_every_command(tmp_path: Path
             "1,l1,2026-01-01T10:00:00Z,1,Bern,c1,Ann,A,i1,Lamp,1,19.90\n"
         ),
     )
-    ran = ecom("run", "--events", events, *FEW_TABLES, home=tmp_path / "home", env=SMALL)
+    raw = ("--select", 'key:"raw/events"')
+    ran = ecom("run", "--events", events, *raw, home=tmp_path / "home", env=SMALL)
     assert ran.exit_code == 0, ran.err
     ran = ecom(
         "run",
         "--orders",
         orders,
-        *FEW_SALES,
+        "--select",
+        'key:"raw/user_order_log"',
         home=tmp_path / "sales",
         env={"ECOM_ORDER_CUSTOMERS_OVER": "0"},
     )
