@@ -36,14 +36,18 @@ holds whatever the table.
 """
 FEW_SALES = ("--select", '+key:"mart/revenue_daily"')
 """The same for orders."""
-DAYS_KNOWN = '+key:"mart/event_accounting_daily" or +key:"mart/order_accounting_daily"'
+DAYS_KNOWN = " or ".join(
+    f'+key:"mart/{name}_daily"'
+    for name in ("engagement", "revenue", "event_accounting", "order_accounting")
+)
 """What says of which days a publication knows events and orders."""
+OF_ADS = " or ".join(
+    f'+key:"mart/{name}"'
+    for name in ("marketing_daily", "ad_campaigns", "customer_cohort_value", "lifetime_value")
+)
 FEW_ADS = (
     "--select",
-    (
-        '+key:"mart/marketing_daily" or +key:"mart/customer_cohort_value" or key:"mart/calendar" '
-        f'or {DAYS_KNOWN} or key:"serving/marts"'
-    ),
+    f'{OF_ADS} or {DAYS_KNOWN} or key:"mart/calendar" or key:"serving/marts"',
 )
 """The same for what ads bring, as the API says it."""
 UNTIL_DUE = " or ".join(

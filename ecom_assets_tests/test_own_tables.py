@@ -148,19 +148,6 @@ def test_dagster_loads_both_locations_of_the_workspace(home: Path) -> None:
 
 
 @pytest.mark.slow
-def test_own_assets_read_the_platforms_tables_and_each_other(home: Path, tmp_path: Path) -> None:
-    shop = module(home, "shop.py").shop
-    with dg.DagsterInstance.local_temp(str(tmp_path / "instance")) as instance:
-        run(shop, instance, '+key:"mart/sessions"', days=True)
-        run(shop, instance, 'key:"visits_by_entry_page" or key:"entry_pages"')
-        visits = stored(instance, "visits_by_entry_page")
-        assert visits.to_dict("records") == [
-            {"entry_page_url": "https://shop.example/", "visit_count": 2}
-        ]
-        assert stored(instance, "entry_pages") == ["https://shop.example/"]
-
-
-@pytest.mark.slow
 def test_the_platforms_jobs_leave_own_assets_alone_whatever_their_partitions(home: Path) -> None:
     @dg.asset(
         ins={"sessions": dg.AssetIn(["mart", "sessions"])},
@@ -246,7 +233,9 @@ def test_an_ibis_table_of_an_own_asset_is_refused_with_a_sentence(tmp_path: Path
 
 
 @pytest.mark.slow
-def test_every_asset_is_loaded_outside_of_a_run(home: Path, tmp_path: Path) -> None:
+def test_own_assets_read_the_platforms_tables_and_all_are_loaded_outside_of_a_run(
+    home: Path, tmp_path: Path
+) -> None:
     @dg.asset(partitions_def=dg.DailyPartitionsDefinition(FIRST))
     def of_a_day(context: dg.AssetExecutionContext) -> str:
         return str(context.partition_key)
@@ -256,6 +245,11 @@ def test_every_asset_is_loaded_outside_of_a_run(home: Path, tmp_path: Path) -> N
     with dg.DagsterInstance.local_temp(str(tmp_path / "instance")) as instance:
         run(both, instance, '+key:"mart/sessions"', days=True)
         run(both, instance, 'key:"visits_by_entry_page" or key:"entry_pages"')
+        visits = stored(instance, "visits_by_entry_page")
+        assert visits.to_dict("records") == [
+            {"entry_page_url": "https://shop.example/", "visit_count": 2}
+        ]
+        assert stored(instance, "entry_pages") == ["https://shop.example/"]
         dg.materialize(
             [of_a_day], instance=instance, partition_key=FIRST, resources=dict(both.resources or {})
         )

@@ -16,7 +16,7 @@ import pytest
 
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.interfaces.api.app import build_app, build_stack
-from ecom_assets_tests.command import ecom
+from ecom_assets_tests.command import FEW_ADS, ecom
 from ecom_assets_tests.interfaces.api.conftest import Api, served
 from ecom_sandbox.shop.living import LivingShop
 from ecom_sandbox.shop.shop import generate
@@ -31,7 +31,7 @@ RATIOS = ("roas", "break_even_roas")
 
 
 def api_over(shop: Path, truth: Row, folder: Path) -> Iterator[Api]:
-    """Run over all days of a shop, and serve what that publishes."""
+    """Run what is about ads over all days of a shop, and serve what that publishes."""
     tags = [
         f"{ad['tag']},{ad['name']}"
         for ad in truth["advertising"]["by_campaign"].values()
@@ -44,7 +44,7 @@ def api_over(shop: Path, truth: Row, folder: Path) -> Iterator[Api]:
     }
     files = ("--events", shop / "events", "--orders", shop / "orders.parquet")
     more = ("--costs", shop / "costs.csv", "--ad-spend", f"native={shop / 'ad_spend'}")
-    result = ecom("run", *files, *more, home=folder / "home", env=env)
+    result = ecom("run", *files, *more, *FEW_ADS, home=folder / "home", env=env)
     assert result.exit_code == 0, result.err
     settings = Settings(home=folder / "home", api_timeout_s=300, adhoc_timeout_s=300)
     with served(build_stack(settings, build_app(settings))) as running:  # type: ignore[arg-type]

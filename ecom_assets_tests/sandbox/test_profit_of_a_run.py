@@ -28,6 +28,10 @@ NAMES = {
 OF_ORDERS = ("shipping_amount", "payment_fee_amount", "shipping_cost_amount")
 OF_DAYS = (*OF_ORDERS, "contribution_before_ads_amount")
 """The numbers of orders, and of days, which the shop knows by day."""
+PROFIT = " or ".join(
+    f'+key:"mart/{name}"'
+    for name in ("profit_daily", "category_profitability", "customer_cohort_value")
+)
 BY = {"by_date": "order_date", "by_product": "item_id", "by_category": "item_category"}
 
 
@@ -50,7 +54,8 @@ def test_the_profit_of_a_run_is_the_truth(month: Recount, tmp_path: Path) -> Non
     home = tmp_path / "home"
     orders, costs = month.folder / "orders.parquet", month.folder / "costs.csv"
     env = {"ECOM_CATALOGUE": str(month.folder / "catalogue.parquet")}
-    result = ecom("run", "--orders", orders, "--costs", costs, home=home, env=env)
+    files = ("--orders", orders, "--costs", costs)
+    result = ecom("run", *files, "--select", PROFIT, home=home, env=env)
     assert result.exit_code == 0, result.err
     with closing(new_engine(Settings(home=home), read_only=True).open()) as engine:
         lines = engine.table(ProfitLines)

@@ -16,7 +16,7 @@ from ecom_assets.cli.summary.lines import summary_lines
 from ecom_assets.commerce.attribution.session_columns import NO_ADDRESSES
 from ecom_assets.commerce.costs.queries import BRINGS_COSTS
 from ecom_assets.core.settings.settings import Settings
-from ecom_assets_tests.command import HEADER, CommandResult, ecom
+from ecom_assets_tests.command import DAYS_KNOWN, HEADER, CommandResult, ecom
 from ecom_assets_tests.core.warehouse.engines.shop_input import ORDER_HEADER
 from ecom_assets_tests.interfaces.api.conftest import Api
 from ecom_assets_tests.interfaces.api.test_held_order_days import answering
@@ -25,6 +25,7 @@ DAYS = [f"2026-03-{day:02}" for day in range(1, 15)]
 LOST, UNSOLD = "2026-03-10", "2026-03-04"
 LAST_WEEK = {"start_date": "2026-03-08", "end_date": "2026-03-14"}
 ALL = '+key:"serving/marts" or key:"mart/calendar"'
+SALES = f'{DAYS_KNOWN} or +key:"mart/purchase_revenue_daily" or key:"serving/marts"'
 FEW = '+key:"mart/engagement_daily" or +key:"mart/purchase_revenue_daily" or key:"serving/marts"'
 
 
@@ -48,11 +49,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(
-    files: Path, name: str, env: Mapping[str, str] | None = None, *, with_orders: bool = True
+    files: Path, name: str, env: Mapping[str, str] | None = None, *, tables: str = ALL
 ) -> CommandResult:
-    """Run over the files in a home of some name."""
-    orders = ("--orders", files / "orders.csv") if with_orders else ()
-    arguments = ("run", "--json", "--select", ALL if with_orders else FEW)
+    """Run some tables over the files in a home of some name; few of them need orders."""
+    orders = () if tables == FEW else ("--orders", files / "orders.csv")
+    arguments = ("run", "--json", "--select", tables)
     result = ecom(*arguments, "--events", files / "landing", *orders, home=files / name, env=env)
     assert result.exit_code == 0, result.err
     return result
@@ -60,7 +61,7 @@ def run(
 
 @pytest.fixture(scope="module")
 def api(files: Path) -> Iterator[Api]:
-    run(files, "events", with_orders=False)
+    run(files, "events", tables=FEW)
     with answering(Settings(home=files / "events")) as answer:
         yield answer
 
@@ -171,7 +172,7 @@ def test_orders_of_one_file_are_missing_where_a_purchase_event_says_that_the_sho
 def test_the_setting_says_what_days_without_a_row_mean(
     files: Path, empty_days: str, missing: list[str]
 ) -> None:
-    run(files, empty_days, {"ECOM_EMPTY_DAYS": empty_days})
+    run(files, empty_days, {"ECOM_EMPTY_DAYS": empty_days}, tables=SALES)
     with answering(Settings(home=files / empty_days)) as answer:
         sold = answer.json("/analytics/sales", start_date="2026-03-01", end_date="2026-03-14")
         assert sold["range"]["missing_days"] == missing

@@ -2,7 +2,8 @@
 until its input ends.
 
 It prints, as JSON, how often it read and which different states it saw, in the order in which it
-first saw them.
+first saw them. It loads nothing of the platform, which would take longer than most of what it
+watches.
 """
 
 import json
@@ -18,7 +19,12 @@ from typing import Any
 
 import psycopg
 
-from ecom_assets_tests.outputs.serving.published_tables import SEEN
+SEEN = (
+    "SELECT (SELECT max(publication_number) FROM mart.publication), (SELECT string_agg(visit_date "
+    "|| ' ' || visitor_id, ', ' ORDER BY visit_date, visitor_id) FROM mart.visits), (SELECT "
+    "string_agg(city, ', ' ORDER BY city) FROM mart.cities)"
+)
+"""One statement, which Postgres answers from one moment."""
 
 
 @dataclass

@@ -12,6 +12,7 @@ from ecom_assets.core.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets.core.warehouse.local import connect
 from ecom_assets.outputs.serving.postgres import Published, publish
 from ecom_assets_tests.core.warehouse.engines.visits_table import Visits, from_outside
+from ecom_assets_tests.outputs.serving.publication_reader import SEEN
 
 
 class Cities(Table):
@@ -24,12 +25,6 @@ class Cities(Table):
 
 
 TABLES: tuple[type[Table], ...] = (Visits, Cities)
-SEEN = (
-    "SELECT (SELECT max(publication_number) FROM mart.publication), (SELECT string_agg(visit_date "
-    "|| ' ' || visitor_id, ', ' ORDER BY visit_date, visitor_id) FROM mart.visits), (SELECT "
-    "string_agg(city, ', ' ORDER BY city) FROM mart.cities)"
-)
-"""One statement, which Postgres answers from one moment."""
 
 
 def fill(engine: Engine, visits: dict[date, list[str]], *cities: str) -> None:

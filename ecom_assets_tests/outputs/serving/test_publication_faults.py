@@ -4,6 +4,7 @@ readers see the old, then the new.
 Another process reads without a pause all the while.
 """
 
+import json
 import os
 import random
 import signal
@@ -27,10 +28,9 @@ from ecom_assets.outputs.serving.postgres import publish
 from ecom_assets_tests.core.warehouse.engines.visits_table import ONE, TWO
 from ecom_assets_tests.outputs.serving.publication_reader import reading
 from ecom_assets_tests.outputs.serving.published_tables import TABLES, fill, seen
-from ecom_assets_tests.patience import PATIENCE_S
 from ecom_assets_tests.postgres_server import fresh_database, running_postgres
 
-PUBLICATIONS, SEED = 200, 20_261_120
+PUBLICATIONS, SEED = 60, 20_261_120
 PUBLICATION_STEPS = (
     "publication_begun",
     "slices_removed",
@@ -116,7 +116,7 @@ def test_a_connection_that_always_ends_at_a_step_is_a_sentence_and_the_next_publ
 
 
 KILLED = """
-import os, signal, sys
+import json, os, signal, sys
 from pathlib import Path
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
@@ -124,25 +124,49 @@ from ecom_assets.outputs.serving.places import publication_target
 from ecom_assets.outputs.serving.postgres import publish
 from ecom_assets_tests.outputs.serving.published_tables import TABLES
 
-source = DuckDBEngine(Path(sys.argv[1])).open()
-target = publication_target(Settings(postgres_url=sys.argv[2])).open()
-target.on_step = lambda step: os.kill(os.getpid(), signal.SIGKILL) if step == sys.argv[3] else None
-publish(source, target, TABLES, "killed")
+def publish_until(path, url, last):
+    source = DuckDBEngine(Path(path)).open()
+    target = publication_target(Settings(postgres_url=url)).open()
+    target.on_step = lambda step: os.kill(os.getpid(), signal.SIGKILL) if step == last else None
+    publish(source, target, TABLES, "killed")
+
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        try:
+            publish_until(*json.loads(line))
+        finally:
+            os._exit(1)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
+"""Publishes in children, which are killed at a step; what they need is loaded once."""
+
+
+@pytest.fixture(scope="module")
+def publisher() -> "Iterator[subprocess.Popen[str]]":
+    pipe, root = subprocess.PIPE, Path(__file__).parents[3]
+    command = [sys.executable, "-c", KILLED]
+    with subprocess.Popen(command, cwd=root, stdin=pipe, stdout=pipe, text=True) as process:
+        yield process
+        process.communicate()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("step", PUBLICATION_STEPS)
 def test_a_publisher_that_is_killed_at_a_step_leaves_the_old_or_the_new(
-    source: DuckDBEngine, target: PostgresEngine, postgres_url: str, step: str
+    publisher: "subprocess.Popen[str]",
+    source: DuckDBEngine,
+    target: PostgresEngine,
+    postgres_url: str,
+    step: str,
 ) -> None:
     source.close()
-    command = [sys.executable, "-c", KILLED, str(source.path), postgres_url, step]
+    assert publisher.stdin is not None
+    assert publisher.stdout is not None
     with reading(postgres_url) as sightings:
-        done = subprocess.run(
-            command, cwd=Path(__file__).parents[3], check=False, timeout=PATIENCE_S
-        )
-        assert done.returncode == -signal.SIGKILL
+        publisher.stdin.write(json.dumps([str(source.path), postgres_url, step]) + "\n")
+        publisher.stdin.flush()
+        assert publisher.stdout.readline() == f"{-signal.SIGKILL}\n"
         assert list(seen(target)) == (OLD if step in UNFINISHED else NEW)
         publish(source.open(), target, TABLES, "new")
     assert sightings.states == [OLD, NEW]
