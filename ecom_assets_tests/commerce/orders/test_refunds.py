@@ -467,9 +467,11 @@ def check(seed: int) -> None:
     dice = random.Random(seed)  # noqa: S311 (stories, not secrets)
     shop, rows = platform(), random_lines(dice)
     shop.clear()
-    for day in dice.sample(ARRIVALS.dates, len(ARRIVALS.dates)):
-        shop.receive([row for row in rows if row["received_date"] == day], Days((day,)))
-        shop.run(Days((day,)))
+    order = dice.sample(ARRIVALS.dates, len(ARRIVALS.dates))
+    for number in range(0, len(order), 2):
+        came = Days.from_dates(order[number : number + 2])
+        shop.receive([row for row in rows if row["received_date"] in came.dates], came)
+        shop.run(came)
     actual = shop.rows(Sales)
     lines = shop.rows(UserOrderLog)
     assert in_sales(actual) == by_hand(lines), seed

@@ -413,5 +413,6 @@ def test_random_shops_differ_as_the_definition_says_whichever_days_are_asked_for
 def test_hundreds_of_random_shops_differ_as_the_definition_says(
     quick_shop: ReconciledShop,
 ) -> None:
-    for seed in seeds(range(1000, 1500)):
-        check(quick_shop, seed, LONG, [Days((LONG.dates[7],)), Days((LONG.dates[8],))])
+    """Of each also one day alone: one before the middle, and the day after it, in turn."""
+    for seed in seeds(range(1000, 1240)):
+        check(quick_shop, seed, LONG, [Days((LONG.dates[7 + seed % 2],))])

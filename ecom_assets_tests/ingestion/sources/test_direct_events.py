@@ -56,7 +56,7 @@ def answered(
 
 @pytest.mark.slow
 @given(files=FILES, is_named=st.booleans())
-@examples(100)
+@examples(60)
 def test_they_are_those_of_the_full_cleaning(files: Files, *, is_named: bool) -> None:
     columns = ["product_category", "cart_value"] if is_named else None
     names = [
@@ -128,7 +128,7 @@ RULES = st.fixed_dictionaries(
 
 @pytest.mark.slow
 @given(files=SHOPS, chosen=RULES, is_named=st.booleans(), most=st.sampled_from((50_000, 3)))
-@examples(60)
+@examples(40)
 def test_they_are_those_of_the_full_cleaning_by_any_rule(
     files: list[tuple[str, list[tuple[str | None, ...]]]],
     chosen: dict[str, Any],

@@ -167,7 +167,7 @@ def question(folder: Path, steps: list[Any], within: str = "1h", **more: Any) ->
 
 @pytest.mark.slow
 @given(files=FILES, steps=STEPS, within=st.sampled_from(("1m", "1h", "30d")))
-@examples(120)
+@examples(60)
 def test_it_answers_as_the_full_cleaning_does(
     files: list[tuple[str, str, list[tuple[str | None, ...]]]], steps: list[str], within: str
 ) -> None:

@@ -33,8 +33,8 @@ from ecom_assets_tests.ingestion.sources.test_shop_order_documents import (
 )
 from ecom_assets_tests.ingestion.sources.test_shop_orders import BOB, csv_text, totals
 
-FACTORS = (10**9, 987_654_321)
-"""How many times the amounts of the samples are taken: 16.00 is 16 billion."""
+FACTOR = 987_654_321
+"""How many times the amounts of the samples are taken: 16.00 is 15.8 billion."""
 HUGE = "99999999999999.99"
 LARGEST = Decimal("99999999999999.9999")
 AMOUNTS = ("payment_amount", *CHARGES, *PRICE_PARTS, *ORDER_COSTS)
@@ -104,19 +104,18 @@ def test_an_export_with_all_amounts_times_a_billion_is_worth_as_much(
     content = SHOPS[mapping][1]
     base = order_rows(saved(tmp_path / "base", mapping, content), mapping)
     by_id = {row["uniq_id"]: row for row in base}
-    for factor in FACTORS:
-        larger, count = changed(content, partial(multiplied, factor))
-        assert count
-        rows = order_rows(saved(tmp_path / str(factor), mapping, larger), mapping)
-        expected = {name: amount * factor for name, amount in totals(base).items()}
-        assert totals(rows) == expected, factor
-        assert {row["uniq_id"] for row in rows} == by_id.keys()
-        for row in rows:
-            for name in AMOUNTS:
-                small, large = by_id[row["uniq_id"]][name], row[name]
-                assert (small is None) == (large is None), (name, row["uniq_id"])
-                # A line's share is in whole cents.
-                assert small is None or abs(large - small * factor) <= factor * Decimal("0.01")
+    larger, count = changed(content, partial(multiplied, FACTOR))
+    assert count
+    rows = order_rows(saved(tmp_path / "larger", mapping, larger), mapping)
+    expected = {name: amount * FACTOR for name, amount in totals(base).items()}
+    assert totals(rows) == expected
+    assert {row["uniq_id"] for row in rows} == by_id.keys()
+    for row in rows:
+        for name in AMOUNTS:
+            small, large = by_id[row["uniq_id"]][name], row[name]
+            assert (small is None) == (large is None), (name, row["uniq_id"])
+            # A line's share is in whole cents.
+            assert small is None or abs(large - small * FACTOR) <= FACTOR * Decimal("0.01")
 
 
 def variants(content: Any) -> Iterator[Any]:

@@ -5,6 +5,7 @@ five orders are those of the same five moments, and come to 2,847.20.
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -138,13 +139,22 @@ def read(
 
 
 @pytest.mark.slow
-@each("spelling", SPELLINGS_OF_AMOUNTS)
-def test_amounts_are_read_as_countries_and_tools_write_them(tmp_path: Path, spelling: str) -> None:
-    currency, written = SPELLINGS_OF_AMOUNTS[spelling]
-    times = [f"{at:%Y-%m-%d %H:%M:%S}" for at in TIMES]
+@each("of_times, of_amounts", zip(SPELLINGS_OF_TIMES, cycle(SPELLINGS_OF_AMOUNTS), strict=False))
+def test_times_and_amounts_are_read_as_countries_and_tools_write_them(
+    tmp_path: Path, of_times: str, of_amounts: str
+) -> None:
+    """A file has a spelling of times and one of amounts, so that each is in a file."""
+    currency, written = SPELLINGS_OF_AMOUNTS[of_amounts]
+    times = [*map(SPELLINGS_OF_TIMES[of_times], TIMES)]
     rows = read(tmp_path / "o.csv", currency, times, [*map(written, AMOUNTS)])
+    ordered = [f"{row['ordered_at']:%Y-%m-%d %H:%M}" for row in rows]
+    assert ordered == [f"{at:%Y-%m-%d %H:%M}" for at in TIMES], times[0]
     paid = [row["payment_amount"] for row in rows]
     assert paid == [*map(Decimal, AMOUNTS)]
+
+
+def test_there_are_as_many_files_as_spellings_of_amounts() -> None:
+    assert len(SPELLINGS_OF_TIMES) >= len(SPELLINGS_OF_AMOUNTS)
 
 
 @pytest.mark.slow
@@ -167,15 +177,6 @@ def test_sales_that_all_went_back_are_asked_about_their_decimals(tmp_path: Path)
         [str(path)], Settings(home=tmp_path / "home", currency="EUR"), MappingKind.ORDERS
     )
     assert DECIMAL in {question.key for question in search.proposal({}, OWN).questions}
-
-
-@pytest.mark.slow
-@each("spelling", SPELLINGS_OF_TIMES)
-def test_times_are_read_as_countries_and_tools_write_them(tmp_path: Path, spelling: str) -> None:
-    times = [*map(SPELLINGS_OF_TIMES[spelling], TIMES)]
-    rows = read(tmp_path / "o.csv", "EUR", times, AMOUNTS)
-    ordered = [f"{row['ordered_at']:%Y-%m-%d %H:%M}" for row in rows]
-    assert ordered == [f"{at:%Y-%m-%d %H:%M}" for at in TIMES], times[0]
 
 
 @pytest.mark.slow

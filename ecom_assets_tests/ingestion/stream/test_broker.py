@@ -31,7 +31,7 @@ from ecom_assets_tests.ingestion.stream.streamed import (
 )
 from ecom_assets_tests.interfaces.api.served import serving
 from ecom_assets_tests.interfaces.ui.test_ui import ARGUMENTS, CHROMIUM
-from ecom_assets_tests.patience import PATIENCE_S
+from ecom_assets_tests.patience import PATIENCE_S, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kafka")]
 
@@ -42,6 +42,7 @@ class StreamProcess:
 
     home: StreamHome
     process: subprocess.Popen[bytes]
+    log: Path
 
     @classmethod
     def start(cls, home: StreamHome, log: Path) -> "StreamProcess":
@@ -59,7 +60,11 @@ class StreamProcess:
             },
         )
         with log.open("ab") as errors:
-            return cls(home, subprocess.Popen([*ECOM, "stream"], env=env, stderr=errors))
+            return cls(home, subprocess.Popen([*ECOM, "stream"], env=env, stderr=errors), log)
+
+    def wait_until_up(self) -> None:
+        """Wait until it says that it reads, and so can be stopped."""
+        wait_until(lambda: "stop it with Ctrl-C" in self.log.read_text())
 
     def kill(self) -> None:
         """Kill it at once."""
@@ -78,7 +83,7 @@ def _story(broker: KafkaBroker, home: StreamHome, kill_count: int, seed: int) ->
     """
     dice = random.Random(seed)  # noqa: S311 (when to kill)
     log = home.folder / "stream.log"
-    streams = [StreamProcess.start(home, log) for _ in range(2)]
+    streams = [StreamProcess.start(home, log), StreamProcess.start(home, home.folder / "2.log")]
     with shop_that_sends(broker) as sent:
         for number in range(kill_count):
             wait_for_more(home, len(home.files()), log)
@@ -90,7 +95,9 @@ def _story(broker: KafkaBroker, home: StreamHome, kill_count: int, seed: int) ->
                 broker.start()
             else:
                 streams[victim].kill()
-                streams[victim] = StreamProcess.start(home, log)
+                streams[victim] = StreamProcess.start(home, home.folder / f"again{number}.log")
+    for stream in streams:
+        stream.wait_until_up()
     wait_for(home, set(sent), log)
     for stream in streams:
         stream.end()
