@@ -221,7 +221,7 @@ def build_definitions(
     }
     business_rules = {**rules(settings), **erased, **_rules_of_sandbox(settings)}
     pool = (
-        "embedded_warehouse" if engine_kind(settings).has_one_writer else None
+        "embedded_warehouse" if engine_kind(settings.warehouse_url).has_one_writer else None
     )  # in which runs take turns
     with warnings.catch_warnings():
         # Single-run backfills, mappings past the newest partition and observed sources are marked
@@ -368,7 +368,7 @@ def kinds_of(settings: Settings, asset: TableAsset) -> set[str]:
 
     Dagster allows three.
     """
-    engine = engine_kind(settings).name
+    engine = engine_kind(settings.warehouse_url).name
     source = next((name for name, raw in RAW_OF.items() if raw is asset.contract), "")
     return {engine, "table", *(source_kinds(settings, source) if source else {"ibis"})}
 
@@ -496,7 +496,7 @@ def sensors(settings: Settings) -> list[dg.SensorDefinition]:
     """
     landing = [arrival_sensor(settings)] if has_events(settings) else []
     requested = request_sensor(
-        settings, without_source(settings), [asset.key for asset in DELIVERY_TABLES]
+        settings.home, without_source(settings), [asset.key for asset in DELIVERY_TABLES]
     )
     alerts = Alerts.from_settings(settings)
     alerting = [alert_sensor(alerts)] if alerts else []

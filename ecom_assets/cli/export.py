@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -87,7 +88,7 @@ def _prepared(request: ExportRequest) -> tuple[Settings, Days]:
         if not any(opened.has(contract) for contract in ALL):
             raise nothing
         settings = with_origin(opened, settings)
-        days = _days(opened, settings, request.requested_days)
+        days = _days(opened, settings.first_day, request.requested_days)
     unset = [name for name in request.places if name in SETTING_OF.keys() - set_tools(settings)]
     if unset and not request.is_dry:
         raise UsageError(
@@ -97,17 +98,17 @@ def _prepared(request: ExportRequest) -> tuple[Settings, Days]:
     return settings, days
 
 
-def _days(engine: Engine, settings: Settings, requested_days: DayRange) -> Days:
+def _days(engine: Engine, first_day: date, requested_days: DayRange) -> Days:
     """Return the requested days, by default all days from the first to the last event."""
     events = engine.table(CleanEvents)
     rows = rows_of(events.agg(first=events.event_date.min(), last=events.event_date.max()))[0]
-    first = requested_days.first or rows["first"] or requested_days.last or settings.first_day
+    first = requested_days.first or rows["first"] or requested_days.last or first_day
     last = requested_days.last or rows["last"] or first
     if last < first:
         raise UsageError(
             f"There are no events from {first} on: the last are of {last}; give other days."
         )
-    whole = Days.between(max(first, settings.first_day), last)
+    whole = Days.between(max(first, first_day), last)
     return Days.from_dates([*whole.dates, last])
 
 

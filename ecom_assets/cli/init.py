@@ -133,12 +133,12 @@ def _load(looks: Sequence["UploadLook"], *, asks: bool) -> None:
             earlier = init_files.EarlierAnswers()
             answered = [init_files.answered(settings, look, rates, earlier) for look in looks]
         except typer.Abort:
-            init_files.forget(settings, looks)
+            init_files.forget(settings.home, looks)
             raise
         looks = [look for look in answered if look is not None]
     looks = [look for look in looks if look.is_readable]
     if open_now := init_files.still_open(settings, looks):
-        init_files.forget(settings, looks)
+        init_files.forget(settings.home, looks)
         raise UsageError(
             f"Open: {'; '.join(open_now)}. Answer it with `ecom init` in a terminal, on the page "
             "of `ecom ui`, or, of the shop, with options."
@@ -148,7 +148,7 @@ def _load(looks: Sequence["UploadLook"], *, asks: bool) -> None:
     if asks and not typer.confirm(
         init_files.load_question(settings, looks), default=True, err=True
     ):
-        init_files.forget(settings, looks)
+        init_files.forget(settings.home, looks)
         return
     loaded = init_files.load(settings, looks, rates)
     for upload in loaded:

@@ -86,7 +86,9 @@ def looked_at(settings: Settings, paths: Sequence[Path]) -> list[UploadLook]:
             typer.echo(f"{path} is loaded already.")
             continue
         try:
-            look = look_in_child(uploads, _kept(uploads, path, settings), settings, Chosen())
+            look = look_in_child(
+                uploads, _kept(uploads, path, settings.upload_max_mb), settings, Chosen()
+            )
         except EcomError as error:
             typer.echo(f"{path} is left out: {error}")
             continue
@@ -205,7 +207,7 @@ def answered(
             answer = _asked(question)
             if answer is None:
                 typer.echo(f"{look.upload.name} is left out.")
-                forget(settings, [look])
+                forget(settings.home, [look])
                 return None
             answers[question.key] = answer
             earlier.add(look, question, answer)
@@ -234,9 +236,9 @@ def load(settings: Settings, looks: Sequence[UploadLook], rates: Mapping[str, st
     return [uploads.numbered(number) for number in numbers]
 
 
-def forget(settings: Settings, looks: Sequence[UploadLook]) -> None:
+def forget(home: Path, looks: Sequence[UploadLook]) -> None:
     """Remove files that nobody wants to load; those of the folder stay."""
-    uploads = Uploads(settings.home)
+    uploads = Uploads(home)
     for look in looks:
         uploads.remove(look.upload)
 
@@ -256,8 +258,8 @@ def load_question(settings: Settings, looks: Sequence[UploadLook]) -> str:
     return f"Load {counted(len(looks), 'file')}{replaces}?"
 
 
-def _kept(uploads: Uploads, path: Path, settings: Settings) -> Upload:
-    most = settings.upload_max_mb * 1_000_000
+def _kept(uploads: Uploads, path: Path, upload_max_mb: int) -> Upload:
+    most = upload_max_mb * 1_000_000
     size = path.stat().st_size
     with (
         path.open("rb") as file,

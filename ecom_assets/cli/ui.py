@@ -214,7 +214,7 @@ def ui(
     # A shell starts background jobs with SIGINT ignored, and Dagster then ignores other requests to
     # stop as well.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    remember_address(settings, host, port)
+    remember_address(settings.home, host, port)
     page, api_or_refusal = dashboard_address(settings), api_service(settings)
     of_shop, about_shop = shop_services(settings)
     refused = (api_or_refusal, about_shop) if isinstance(api_or_refusal, str) else ()

@@ -47,7 +47,7 @@ def emptied(settings: Settings, *, keeps_sample: bool = False) -> bool:
     if serves_postgres(settings):
         with closing(publication_target(settings).open()) as target:
             target.clear((*MARTS, Publication))
-    shutil.rmtree(serving_folder(settings), ignore_errors=True)
+    shutil.rmtree(serving_folder(settings.home), ignore_errors=True)
     # The files of a simulated shop, whose place the shop's own data took.
     shutil.rmtree(settings.sandbox_folder, ignore_errors=True)
     return True

@@ -154,12 +154,12 @@ def _inner(values: object, *keys: str) -> object:
 
 def limit_of_run(settings: Settings) -> str:
     """Return the memory limit of a run, such as 1500MB."""
-    return settings.memory_limit if _is_stated(settings) else _of_run(settings).limit
+    return settings.memory_limit if _is_stated(settings.memory_limit) else _of_run(settings).limit
 
 
 def mb_of_run(settings: Settings) -> int:
     """Return the memory limit of a run in megabytes."""
-    if not _is_stated(settings):
+    if not _is_stated(settings.memory_limit):
         return _of_run(settings).mb
     size = re.fullmatch(r"([\d.]+)\s*([MG])i?B", settings.memory_limit)
     return int(float(size[1]) * (1000 if size[2] == "G" else 1)) if size else LEAST_OF_RUN_MB
@@ -169,7 +169,7 @@ def limit_of_heap(settings: Settings) -> str:
     """Return what an engine with a heap of its own in this process may take of a run's memory,
     such as 1000MiB: the units of Java are binary.
     """
-    if _is_stated(settings):
+    if _is_stated(settings.memory_limit):
         return settings.memory_limit
     return f"{int(_of_run(settings).mb * _own_part(settings)) * 10**6 // 2**20}MiB"
 
@@ -177,14 +177,18 @@ def limit_of_heap(settings: Settings) -> str:
 def limit_beside(settings: Settings) -> str:
     """Return the memory limit of a DuckDB that works beside the warehouse's engine in a run."""
     left = 1 - _own_part(settings)
-    if _is_stated(settings) or not left:
+    if _is_stated(settings.memory_limit) or not left:
         return limit_of_run(settings)
     return f"{int(_of_run(settings).mb * left / DUCKDBS_BESIDE)}MB"
 
 
 def limit_of_answer(settings: Settings) -> str:
     """Return the memory limit of each process of the API."""
-    return settings.memory_limit if _is_stated(settings) else _of_answer(settings).limit
+    return (
+        settings.memory_limit
+        if _is_stated(settings.memory_limit)
+        else _of_answer(settings.adhoc_at_once).limit
+    )
 
 
 def run_sentence(settings: Settings) -> str:
@@ -194,41 +198,41 @@ def run_sentence(settings: Settings) -> str:
 
 def answer_sentence(settings: Settings) -> str:
     """Return how much each process of the API may take, and why."""
-    return _sentence(settings, _of_answer(settings), "each process of the API")
+    return _sentence(settings, _of_answer(settings.adhoc_at_once), "each process of the API")
 
 
 def _sentence(settings: Settings, share: MemoryShare, whose: str) -> str:
-    if _is_stated(settings):
+    if _is_stated(settings.memory_limit):
         return f"{settings.memory_limit} for {whose} (ECOM_MEMORY_LIMIT)"
     return f"{share.mb:,} MB for {whose} (auto: {share.why})"
 
 
-def _is_stated(settings: Settings) -> bool:
-    return settings.memory_limit != AUTO_MEMORY
+def _is_stated(memory_limit: str) -> bool:
+    return memory_limit != AUTO_MEMORY
 
 
 def _of_run(settings: Settings) -> MemoryShare:
-    kind = _engine(settings)
+    kind = _engine(settings.warehouse_url)
     has_one_writer = kind is not None and kind.has_one_writer
     return share_of_run(
         memory_here(), 1 if has_one_writer else runs_at_once(_instance(settings.dagster_home))
     )
 
 
-def _of_answer(settings: Settings) -> MemoryShare:
-    return share_of_answer(memory_here(), 1 + settings.adhoc_at_once)
+def _of_answer(adhoc_at_once: int) -> MemoryShare:
+    return share_of_answer(memory_here(), 1 + adhoc_at_once)
 
 
 def _own_part(settings: Settings) -> Fraction:
-    kind = _engine(settings)
+    kind = _engine(settings.warehouse_url)
     return kind.own_memory if kind else Fraction(0)
 
 
-def _engine(settings: Settings) -> Any:  # noqa: ANN401 (an `EngineKind`, which is above settings)
+def _engine(warehouse_url: str) -> Any:  # noqa: ANN401 (an `EngineKind`, which is above settings)
     """Return what the warehouse's engine declares; None of an address that names none,
     which is refused where it is opened.
     """
-    return next((kind for kind in engine_kinds() if kind.has_address(settings.warehouse_url)), None)
+    return next((kind for kind in engine_kinds() if kind.has_address(warehouse_url)), None)
 
 
 def _instance(dagster_home: Path) -> NamedValues:

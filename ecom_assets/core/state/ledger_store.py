@@ -154,7 +154,9 @@ def listed_in_postgres(url: str, table: str, columns: str) -> list[tuple[Any, ..
 
 def ledger_address(settings: Settings) -> Path | str:
     """Return the ledger's file, or the URL of the Postgres database that has it."""
-    return state_address(settings, settings.ledger_url.get_secret_value(), default_file(settings))
+    return state_address(
+        settings, settings.ledger_url.get_secret_value(), default_file(settings.home)
+    )
 
 
 def ledger_is_there(settings: Settings) -> bool:
@@ -163,9 +165,9 @@ def ledger_is_there(settings: Settings) -> bool:
     return not isinstance(address, Path) or address.exists()
 
 
-def default_file(settings: Settings) -> Path:
+def default_file(home: Path) -> Path:
     """Return the ledger's file, used if no database is configured."""
-    return settings.home / "ledger.sqlite"
+    return home / "ledger.sqlite"
 
 
 def open_store(settings: Settings) -> Database:
@@ -180,7 +182,7 @@ def open_store(settings: Settings) -> Database:
         return SqliteStore(address)
     store = PostgresStore(address)
     if not settings.ledger_url.get_secret_value():
-        _refuse_second_ledger(store, default_file(settings))
+        _refuse_second_ledger(store, default_file(settings.home))
     return store
 
 

@@ -10,13 +10,13 @@ from ecom_assets.core.warehouse.engine import Engine
 from ecom_assets.core.warehouse.engines import EngineKind
 
 
-def engine_kind(settings: Settings) -> EngineKind:
+def engine_kind(warehouse_url: str) -> EngineKind:
     """Return what the engine of the warehouse in the settings declares.
 
     Raises:
         SettingError: No engine has the scheme of the address.
     """
-    address, kinds = settings.warehouse_url, engine_kinds()
+    address, kinds = warehouse_url, engine_kinds()
     kind: EngineKind
     for kind in kinds:
         if kind.has_address(address):
@@ -46,6 +46,6 @@ def new_engine(settings: Settings, *, read_only: bool = False) -> Engine:
         SettingError: The address has an unknown scheme, or the packages of its engine are not
             installed.
     """
-    create = engine_kind(settings).factory(settings.warehouse_url.partition("://")[0])
+    create = engine_kind(settings.warehouse_url).factory(settings.warehouse_url.partition("://")[0])
     engine = cast("Engine", create(settings))
     return (engine.reading() if read_only else engine).noting_writes()

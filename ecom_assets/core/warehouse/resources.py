@@ -72,7 +72,7 @@ class _Warehouse(SettingsResource):
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Engine]:
         """Open the engine, and close it when the run ends."""
         settings = self.applied_to(self.settings)
-        engine, kind = new_engine(settings), engine_kind(settings)
+        engine, kind = new_engine(settings), engine_kind(settings.warehouse_url)
         if kind.service:
             engine.connect_through(getattr(context.resources, kind.name))
         engine.open()

@@ -210,7 +210,7 @@ def _stack_of(settings: Settings, app: FastAPI, served: ASGIApp | None = None) -
         app,
         served,
         before_guard=lambda app, credentials: SessionLogin(app, credentials, settings.home),
-        streamed_bodies={receiving.ADDRESS: receiving.most_bytes(settings)},
+        streamed_bodies={receiving.ADDRESS: receiving.most_bytes(settings.upload_max_mb)},
     )
 
 

@@ -53,9 +53,9 @@ MOST_AROUND_BYTES: Final = 100_000
 """The most that a form has besides its file."""
 
 
-def most_bytes(settings: Settings) -> int:
+def most_bytes(upload_max_mb: int) -> int:
     """Return the size of the largest body: a file, and the form around it."""
-    return settings.upload_max_mb * MB + MOST_AROUND_BYTES
+    return upload_max_mb * MB + MOST_AROUND_BYTES
 
 
 async def receive_file(request: Request) -> Response:

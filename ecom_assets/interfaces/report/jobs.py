@@ -67,7 +67,7 @@ def report_schedule(settings: Settings) -> dg.ScheduleDefinition:
         name=NAME,
         cron_schedule="0 7 * * 1",
         execution_timezone=settings.timezone,
-        default_status=schedule_status(settings, auto=False),
+        default_status=schedule_status(settings.schedules, auto=False),
         job_name=NAME,  # not the job itself: a second object of that name would be a second job
         description="The report of the week that is over, by e-mail to ECOM_REPORT_EMAIL.",
     )

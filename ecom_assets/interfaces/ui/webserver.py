@@ -53,7 +53,7 @@ def serve_guarded(  # noqa: PLR0913, PLR0917 (called by Dagster)
     settings = load_settings()
     if settings.home.is_dir():
         with suppress(OSError):  # the UI may run where the folder cannot be written
-            remember_address(settings, host, port)
+            remember_address(settings.home, host, port)
     app = create_app_from_workspace_process_context(context, path_prefix, live_data_poll_rate)
     logging.getLogger(cli.WEBSERVER_LOGGER_NAME).info(
         "Serving dagster-webserver on http://%s:%s%s", host, port, path_prefix

@@ -115,11 +115,11 @@ def nightly_schedule(settings: Settings, job: str) -> dg.ScheduleDefinition:
     return nightly
 
 
-def schedule_status(settings: Settings, *, auto: bool) -> dg.DefaultScheduleStatus:
+def schedule_status(schedules: str, *, auto: bool) -> dg.DefaultScheduleStatus:
     """Return whether a schedule is on until somebody switches it: as ECOM_SCHEDULES says,
     else if `auto`.
     """
-    is_on = {"on": True, "off": False}.get(settings.schedules, auto)
+    is_on = {"on": True, "off": False}.get(schedules, auto)
     return dg.DefaultScheduleStatus.RUNNING if is_on else dg.DefaultScheduleStatus.STOPPED
 
 
@@ -127,7 +127,7 @@ def _status(settings: Settings) -> dg.DefaultScheduleStatus:
     """Return the status with which nightly schedules begin: on over the sandbox shop that somebody
     has chosen, whose records reach nobody.
     """
-    return schedule_status(settings, auto=is_made(settings) and grows(settings))
+    return schedule_status(settings.schedules, auto=is_made(settings) and grows(settings))
 
 
 def _end_of_sandbox(settings: Settings, last: date, now: datetime) -> dg.SkipReason | None:

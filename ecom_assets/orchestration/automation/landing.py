@@ -82,7 +82,7 @@ def extraction_schedule(settings: Settings) -> dg.ScheduleDefinition:
         job_name=EXTRACTION,
         cron_schedule="10 0 * * *",
         execution_timezone=settings.timezone,
-        default_status=schedule_status(settings, auto=False),
+        default_status=schedule_status(settings.schedules, auto=False),
         description=(
             "What changed in shops' APIs, so that it lies in its folder before orders are loaded."
         ),
@@ -155,7 +155,7 @@ def compaction_schedule(settings: Settings) -> dg.ScheduleDefinition:
         name="hourly_compaction",
         job_name=COMPACTION,
         cron_schedule="20 * * * *",
-        default_status=schedule_status(settings, auto=False),
+        default_status=schedule_status(settings.schedules, auto=False),
         description="Merges small landing files of the stream and the collector.",
     )
 

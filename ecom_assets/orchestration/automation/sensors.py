@@ -515,7 +515,7 @@ REQUEST_TAG = "ecom/request"
 
 
 def request_sensor(
-    settings: Settings,
+    home: Path,
     skipped: Collection[dg.AssetKey],
     reported: Collection[dg.AssetKey],
     *,
@@ -539,7 +539,7 @@ def request_sensor(
         ),
     )
     def requests(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        store = Requests(settings.home)
+        store = Requests(home)
         waiting = [request for request in store.waiting() if request.kind not in OF_UPLOADS]
         if not waiting:
             yield dg.SkipReason("There are no requests.")

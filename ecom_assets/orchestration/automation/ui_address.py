@@ -29,12 +29,12 @@ def has_address(settings: Settings) -> bool:
     return bool(settings.dagster_url or _remembered(settings.home))
 
 
-def remember_address(settings: Settings, host: str, port: int) -> str:
+def remember_address(home: Path, host: str, port: int) -> str:
     """Note where the UI comes up, for runs and daemons that begin elsewhere; return the address."""
     name = socket.gethostname() if host in EVERYWHERE else host
     address = f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
-    settings.home.mkdir(parents=True, exist_ok=True)
-    (settings.home / REMEMBERED).write_text(f"{address}\n", encoding="utf-8")
+    home.mkdir(parents=True, exist_ok=True)
+    (home / REMEMBERED).write_text(f"{address}\n", encoding="utf-8")
     return address
 
 
@@ -50,7 +50,7 @@ def remember_address_of_dev(settings: Settings) -> None:
     host = _option(command, "-h", "--host") or "127.0.0.1"
     port = _option(command, "-p", "--port") or "3000"
     with contextlib.suppress(OSError):  # links are no reason not to start
-        remember_address(settings, host, int(port) if port.isdecimal() else 3000)
+        remember_address(settings.home, host, int(port) if port.isdecimal() else 3000)
 
 
 def _dev_commands(process: int) -> Iterator[list[str]]:

@@ -54,7 +54,7 @@ def upload_sensor(settings: Settings) -> dg.SensorDefinition:
         if tried >= MOST_TRIES:
             from ecom_assets.orchestration.automation.upload_runs import give_up  # noqa: PLC0415 (as above)
 
-            give_up(settings, waiting)
+            give_up(settings.home, waiting)
             return dg.SkipReason(f"{tried} runs for requests {numbers} were killed.")
         # A run that is killed is started again by this sensor, and not by Dagster too.
         tags = {REQUESTED: numbers, **NO_RETRY}

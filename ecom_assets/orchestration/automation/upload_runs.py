@@ -95,13 +95,13 @@ class Reset(Protocol):
         """Empty a home, or remove own data only; return whether tables were cleared."""
 
 
-def give_up(settings: Settings, waiting: Sequence[OperationRequest]) -> None:
+def give_up(home: Path, waiting: Sequence[OperationRequest]) -> None:
     """Say of uploads whose runs are killed again and again that they are not loaded."""
-    run = UploadRun(settings.home, None, run_days, _left_as_it_is)
+    run = UploadRun(home, None, run_days, _left_as_it_is)
     for request in waiting:
         if (upload := run.upload_of(request)) is not None:
             run.give_up(upload, "its runs were ended from outside, such as for want of memory")
-    Requests(settings.home).take(list(waiting))
+    Requests(home).take(list(waiting))
 
 
 def _left_as_it_is(settings: Settings, *, keeps_sample: bool = False) -> bool:  # noqa: ARG001 (a `Reset`)

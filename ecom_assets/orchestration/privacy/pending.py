@@ -58,14 +58,14 @@ class Pending:
         )
 
 
-def folder_of(settings: Settings) -> Path:
+def folder_of(home: Path) -> Path:
     """Return the folder of receipts and of erasures in progress."""
-    return settings.home / FOLDER
+    return home / FOLDER
 
 
 def pending_files(settings: Settings) -> list[Path]:
     """Return the files of erasures that are in progress, or were killed."""
-    return sorted(folder_of(settings).glob(PENDING))
+    return sorted(folder_of(settings.home).glob(PENDING))
 
 
 def read_pending(path: Path) -> Pending:
@@ -89,7 +89,7 @@ def read_pending(path: Path) -> Pending:
 
 def write_pending(settings: Settings, pending: Pending) -> None:
     """Record the state of an erasure; it is on disk when this returns."""
-    folder = folder_of(settings)
+    folder = folder_of(settings.home)
     folder.mkdir(parents=True, exist_ok=True)
     with replacing_text(_path(settings, pending), 0o600) as file:
         file.write(json_text(asdict(pending)))
@@ -98,16 +98,16 @@ def write_pending(settings: Settings, pending: Pending) -> None:
 def remove_pending(settings: Settings, pending: Pending) -> None:
     """Delete the state of a finished erasure."""
     _path(settings, pending).unlink(missing_ok=True)
-    sync_folder(folder_of(settings))
+    sync_folder(folder_of(settings.home))
 
 
 def _path(settings: Settings, pending: Pending) -> Path:
-    return folder_of(settings) / PENDING.replace("*", pending.number)
+    return folder_of(settings.home) / PENDING.replace("*", pending.number)
 
 
 def write_receipt(settings: Settings, receipt: dict[str, Any], at: datetime) -> Path:
     """Write the receipt of a finished erasure, for its owner only; return its path."""
-    folder = folder_of(settings)
+    folder = folder_of(settings.home)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"receipt-{at:%Y%m%dT%H%M%S}-{receipt['erasure_id']}.json"
     with replacing_text(path, 0o600) as file:
@@ -122,7 +122,7 @@ def lock_erasures(settings: Settings) -> AbstractContextManager[None]:
     Raises:
         WorkError: Another one is under way.
     """
-    folder = folder_of(settings)
+    folder = folder_of(settings.home)
     folder.mkdir(parents=True, exist_ok=True)
     busy = WorkError("Another erasure is under way; run this one when it has ended.")
     return file_lock(folder / "lock", 0.0, busy)

@@ -273,7 +273,7 @@ def serving_marts(
         require_history(context.run.tags, warehouse, settings, consequence="nothing was published")
         result = publish_snapshot(
             warehouse,
-            serving_folder(settings),
+            serving_folder(settings.home),
             IN_SNAPSHOT,
             _origins(context.instance, IN_SNAPSHOT),
             context.run.run_id,
@@ -290,7 +290,7 @@ def serving_marts(
         return dg.MaterializeResult(
             data_version=dg.DataVersion(result.data_version),
             metadata={
-                "file": dg.MetadataValue.path(serving_folder(settings) / result.file),
+                "file": dg.MetadataValue.path(serving_folder(settings.home) / result.file),
                 "data_version": result.data_version,
                 "dagster/row_count": sum(table.row_count for table in result.tables.values()),
                 "rows_written": result.written_row_count,

@@ -47,7 +47,7 @@ class Consents:
 
 def consents_path(settings: Settings) -> Path:
     """Return where the file is, if there is one."""
-    return serving_folder(settings) / FILE_NAME
+    return serving_folder(settings.home) / FILE_NAME
 
 
 def publish_email_consents(source: Engine, settings: Settings) -> None:

@@ -151,7 +151,7 @@ def last_publication(settings: Settings) -> History:
 
     with suppress(WarehouseError):  # the next publication reports what is wrong with it
         if not serves_postgres(settings):
-            snapshot = Snapshot.read(serving_folder(settings))
+            snapshot = Snapshot.read(serving_folder(settings.home))
             return History.read(snapshot.built_on) if snapshot else History()
         with closing(publication_target(settings).open()) as target:
             return published_history(target)

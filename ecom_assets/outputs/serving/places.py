@@ -60,7 +60,7 @@ def last_published_at(settings: Settings) -> datetime | None:
     if not serves_postgres(settings):
         from ecom_assets.outputs.serving.snapshot import Snapshot  # noqa: PLC0415 (loads Ibis)
 
-        snapshot = Snapshot.read(serving_folder(settings))
+        snapshot = Snapshot.read(serving_folder(settings.home))
         return (
             datetime.fromisoformat(snapshot.published_at).replace(tzinfo=UTC) if snapshot else None
         )
@@ -78,9 +78,9 @@ def serves_postgres(settings: Settings) -> bool:
     return bool(url) and url != settings.warehouse
 
 
-def serving_folder(settings: Settings) -> Path:
+def serving_folder(home: Path) -> Path:
     """Return the folder of the snapshot that the HTTP API reads without Postgres."""
-    return settings.home / "serving"
+    return home / "serving"
 
 
 SAMPLE_MARK: Final = "sample_shop"
@@ -89,7 +89,7 @@ SAMPLE_MARK: Final = "sample_shop"
 
 def mark_sample(settings: Settings) -> None:
     """Note, after a publication, whether it shows the simulated shop."""
-    mark = serving_folder(settings) / SAMPLE_MARK
+    mark = serving_folder(settings.home) / SAMPLE_MARK
     if settings.has_own_data:
         mark.unlink(missing_ok=True)
     else:
@@ -100,7 +100,7 @@ def shows_sample(settings: Settings) -> bool:
     """Return whether what is published is the simulated shop, also while own data are loaded whose
     numbers are not published yet.
     """
-    if (serving_folder(settings) / SAMPLE_MARK).exists():
+    if (serving_folder(settings.home) / SAMPLE_MARK).exists():
         return True
     # Published by a release that left no mark; of own data every run leaves a note.
     return is_made(settings) and not (settings.home / OWN_DATA).exists()

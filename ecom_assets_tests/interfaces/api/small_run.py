@@ -108,7 +108,7 @@ def run(settings: Settings, days: Days, tables: Set[type[Table]] = SERVED_TABLES
             table.qualified_name(): Origin("run-1", f"version of {table.name}", "2026-02-10")
             for table in IN_SNAPSHOT
         }
-        publish_snapshot(engine, serving_folder(settings), IN_SNAPSHOT, origins, "run-1")
+        publish_snapshot(engine, serving_folder(settings.home), IN_SNAPSHOT, origins, "run-1")
         publish_email_consents(engine, settings)
 
 

@@ -102,7 +102,7 @@ def store() -> FakeStore:
 @pytest.fixture
 def pointer(home: Path) -> Path:
     """The file that says which snapshot is the current one."""
-    folder = serving_folder(Settings(home=home))
+    folder = serving_folder(home)
     folder.mkdir(parents=True)
     (folder / POINTER).write_text("1")
     return folder / POINTER

@@ -135,7 +135,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         origins = {
             table.qualified_name(): Origin("run-2", "2", "2026-02-10") for table in IN_SNAPSHOT
         }
-        publish_snapshot(engine, serving_folder(settings), IN_SNAPSHOT, origins, "run-2")
+        publish_snapshot(engine, serving_folder(settings.home), IN_SNAPSHOT, origins, "run-2")
     return settings
 
 

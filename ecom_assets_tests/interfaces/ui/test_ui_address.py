@@ -21,7 +21,7 @@ def test_links_follow_the_port_and_host_of_the_ui(
 ) -> None:
     settings = Settings(home=tmp_path)
     assert dagster_address(settings) == "http://127.0.0.1:3000"
-    remember_address(settings, host, port)
+    remember_address(settings.home, host, port)
     assert dagster_address(settings) == address
     assert (
         dagster_address(settings.model_copy(update={"dagster_url": "https://d.example"}))
@@ -33,4 +33,4 @@ def test_a_ui_that_listens_everywhere_has_the_machine_s_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("socket.gethostname", lambda: "box")
-    assert remember_address(Settings(home=tmp_path), "0.0.0.0", 4321) == "http://box:4321"  # noqa: S104 (as `ecom ui`)
+    assert remember_address(tmp_path, "0.0.0.0", 4321) == "http://box:4321"  # noqa: S104 (as `ecom ui`)

@@ -113,7 +113,7 @@ class Platform:
 
     def publish(self, at: datetime) -> None:
         """Publish what the API reads."""
-        folder = serving_folder(self.settings)
+        folder = serving_folder(self.settings.home)
         folder.mkdir(parents=True, exist_ok=True)
         pointer = {
             "file": "x.duckdb",

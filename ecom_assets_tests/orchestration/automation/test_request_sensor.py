@@ -72,7 +72,7 @@ def nothing() -> None:
 def test_a_request_whose_run_dies_has_another_one_later_each_time(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     at = datetime.now(UTC)
-    sensor = request_sensor(settings, (), (), now=lambda: at)
+    sensor = request_sensor(settings.home, (), (), now=lambda: at)
     repository = build_definitions(settings).get_repository_def()
     Requests(tmp_path).make(RETRY, "heap_events", (MONDAY, TUESDAY), "key:1")
     with dg.DagsterInstance.ephemeral() as instance:

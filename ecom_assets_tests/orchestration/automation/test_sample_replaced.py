@@ -37,7 +37,7 @@ def sample_home(tmp_path: Path) -> Path:
     (settings.sandbox_folder / "truth.json").write_text('{"settings": {}}')
     with closing(new_engine(settings).open()) as engine:
         note_owner(engine, SIMULATED)
-    serving_folder(settings).mkdir()
+    serving_folder(settings.home).mkdir()
     mark_sample(settings)
     IncidentLog(settings).record(
         "sales", [(datetime.fromisoformat("2026-03-02"), {"title": "x"})], "Fell."

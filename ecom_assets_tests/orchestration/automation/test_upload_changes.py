@@ -278,7 +278,7 @@ def test_an_undo_whose_runs_are_killed_leaves_the_file_loaded(runs: Runs) -> Non
     for _ in range(3):
         with pytest.raises(Killed):
             UploadRun(runs.home, "killed", killed, runs.reset).do(waiting_requests(runs.home))
-    give_up(settings_of(runs.home), waiting_requests(runs.home))
+    give_up(settings_of(runs.home).home, waiting_requests(runs.home))
     now = Uploads(runs.home).numbered(1)
     assert (now.state, landed_rows(runs.home)) == ("loaded", {"orders": 4})
     assert now.sentence.startswith("It is not undone")

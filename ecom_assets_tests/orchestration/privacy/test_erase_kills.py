@@ -115,7 +115,7 @@ def test_an_erasure_killed_at_each_step_is_finished_by_the_same_command(
     assert driver.run(home, "erase", *arguments) == 0, Path(f"{home}.log").read_text()
     settings = Settings(home=home)
     assert pending_files(settings) == []
-    assert list(folder_of(settings).glob("receipt-*.json"))
+    assert list(folder_of(settings.home).glob("receipt-*.json"))
     with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
         for sql in ("SELECT user_id FROM raw.events", "SELECT visitor_id FROM mart.sessions"):
             assert con.execute(sql).fetchall() == [(BOB,)]

@@ -325,7 +325,7 @@ def test_the_ledger_lies_in_postgres_as_well(bench: Bench, postgres_url: str) ->
 
 def test_a_second_ledger_is_not_begun_beside_the_first(tmp_path: Path, postgres_url: str) -> None:
     settings = Settings(home=tmp_path, postgres_url=SecretStr(postgres_url))
-    bench = Bench(default_file(settings), Clock(), Tool(Clock()))
+    bench = Bench(default_file(settings.home), Clock(), Tool(Clock()))
     open_store(settings).close()
     bench.deliver(numbered(1))
     with pytest.raises(

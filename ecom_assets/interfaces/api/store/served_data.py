@@ -35,7 +35,9 @@ class ServedData:
         """Set the store that the routes read from; nothing is read yet."""
         self._store = store
         self._now = now
-        self._pointer = None if serves_postgres(settings) else serving_folder(settings) / POINTER
+        self._pointer = (
+            None if serves_postgres(settings) else serving_folder(settings.home) / POINTER
+        )
         self._stamp: object = "not read yet"
         self.published: PublishedState | None = None
         """The state that was read last."""

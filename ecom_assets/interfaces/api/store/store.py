@@ -359,7 +359,7 @@ NOTHING = (
 
 def spill_folder(settings: Settings, process_id: int) -> Path:
     """Return where a process that reads the snapshot spills to: processes cannot share a folder."""
-    return serving_folder(settings) / f"reading-{process_id}.tmp"
+    return serving_folder(settings.home) / f"reading-{process_id}.tmp"
 
 
 class SnapshotStore:
@@ -368,7 +368,7 @@ class SnapshotStore:
     def __init__(self, settings: Settings) -> None:
         """Set up the store; no file is opened yet."""
         self._settings = settings
-        self._folder = serving_folder(settings)
+        self._folder = serving_folder(settings.home)
         self._lock = threading.Lock()
         self._opened: _Opened | None = None
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from pydantic import Field
@@ -48,12 +49,12 @@ def progress(view: View) -> Block:
     if not view.filters.files:
         if view.filters.of == "shop":
             # How far the run is that computes all days again.
-            values = _of_request(settings, *shop_progress(settings.home))
+            values = _of_request(settings.home, *shop_progress(settings.home))
             problem = seen_problem(shop_problem(settings.home), caller_of(view.request.scope))
             more = {"problem": problem, "shop": address_of(SHOP, {})}
             return Custom("shop_progress.html", values | more)
         # How far the simulated shop is.
-        values = _of_request(settings, *sample_progress(settings.home))
+        values = _of_request(settings.home, *sample_progress(settings.home))
         return Custom("sample_progress.html", values | {"is_there": view.context.has_reading})
     uploads = chosen_uploads(view.request, view.filters.files)
     loads = [progress_of(settings.home, upload) for upload in uploads]
@@ -73,11 +74,9 @@ def progress(view: View) -> Block:
     )
 
 
-def _of_request(
-    settings: Settings, request: OperationRequest | None, steps: Sequence[TableStep]
-) -> Answer:
+def _of_request(home: Path, request: OperationRequest | None, steps: Sequence[TableStep]) -> Answer:
     done = [step for step in steps if step.ended_at]
-    looked = last_look(settings.home)
+    looked = last_look(home)
     is_over = request is None or request.taken_at is not None
     is_quiet = request is not None and is_quiet_since(
         request.asked_at, looked.looked_at if looked else None, now_utc_without_zone()
