@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 import pytest
 
-from ecom_assets.core.errors import DefinitionError
+from ecom_assets.core.errors import DefinitionError, SourceError
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.sources.cost_reading import AdSpendFileReading
+from ecom_assets.ingestion.sources.proposal.event_type_words import known_event_type
 from ecom_assets.ingestion.sources.proposal.fields import MappingKind
 from ecom_assets.ingestion.sources.proposal.months import days_of_spreadsheet
 from ecom_assets.ingestion.sources.proposal.parts import Part, part_of
@@ -933,6 +934,23 @@ TRUTHS: dict[str, Truth] = {
         {"sold": "1350", "back": "50", "orders": "3", "customers": "3"},
         {"RE": "sale", "SR": "refund", "Storniert": "sale", "Entwurf": "no sale"},
     ),
+    "sage.csv": Truth(
+        "100 + 60 + 40 + 25 without tax; 40 credited, above zero: SI and SC are asked",
+        {"sold": "225", "back": "40", "customers": "3"},
+        {"SI": "sale", "SC": "refund", "customer_id": "A/C", "rows": "orders"},
+        currency="GBP",
+    ),
+    "sensors.ndjson": Truth(
+        "299 + 88 yuan that were paid; what was ordered stands beside it",
+        {
+            "types": {"page_view": 2, "purchase": 2, "提交订单": 2},
+            "worth": "387",
+            "visitors": 2,
+        },
+        {"cart_value": "properties.支付金额"},
+        kind="events",
+        currency="CNY",
+    ),
     "sets.csv": Truth(
         "50 + 20 + 50 + 10 + 30: what is in a set is paid with it",
         {"sold": "160", "orders": "4", "customers": "4", "pieces": "6"},
@@ -1137,9 +1155,31 @@ date,hostname,page,visits,visitors,pageviews,exits,entrances
 """
 
 
+HOURS = """\
+Timestamp,Hostname,Pathname,Views,Uniques,Value
+2026-03-02 10:00:00,shop.example,/,41,30,0
+2026-03-02 10:00:00,shop.example,/done,3,3,119.80
+2026-03-02 11:00:00,shop.example,/,37,28,0
+"""
+PAIRS = """\
+ts=2026-03-02T10:00:00Z level=info event=page_view user=u1 path=/
+ts=2026-03-02T10:02:00Z level=info event=purchase user=u1 order=O1 amount=49.90
+"""
+BULK = """\
+{"id": "Order/1", "created_at": "2026-03-02T10:00:00Z", "email": "a@x.example", "total": "85.00"}
+{"id": "Line/11", "sku": "MUG-1", "quantity": 3, "paid": "30.00", "__parentId": "Order/1"}
+{"id": "Line/12", "sku": "LMP-1", "quantity": 1, "paid": "50.00", "__parentId": "Order/1"}
+{"id": "Order/2", "created_at": "2026-03-03T10:00:00Z", "email": "b@x.example", "total": "20.00"}
+{"id": "Line/21", "sku": "MUG-1", "quantity": 2, "paid": "20.00", "__parentId": "Order/2"}
+"""
+
+
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
+        ("hours.csv", HOURS, "it is a report of sums"),
+        ("log.txt", PAIRS, "names with their values .* as logs have them"),
+        ("bulk.jsonl", BULK, "Of 5 records of the file, 3 have no time .* in __parentId"),
         ("visits.ndjson", VISITS, "Each record of the file is a visit, and its list hits"),
         ("access.tsv", LOG, "W3C's extended format"),
         ("metrics.csv", SUMS, "Orders, Cart Additions, Page Views.* these are sums of events"),
@@ -1151,6 +1191,29 @@ def test_what_cannot_be_read_is_called_by_its_form(
     search = search_of(write(tmp_path / name, text), "EUR")
     with pytest.raises(DefinitionError, match=reason):
         search.proposal({"rows": "events"}, OWN)
+
+
+def test_orders_beside_their_items_are_records_of_two_kinds(tmp_path: Path) -> None:
+    orders = write(tmp_path / "a.csv", "order_id,created_at,email,total\n1,2026-03-02,a@x.y,80\n")
+    items = write(tmp_path / "b.csv", "order_id,sku,quantity,price\n1,MUG-1,8,10\n")
+    search = MappingSearch([str(orders), str(items)], Settings(home=tmp_path / "home"))
+    with pytest.raises(SourceError, match=r"b\.csv has other columns .* joined by order_id"):
+        search.proposal({}, OWN)
+
+
+@pytest.mark.parametrize(
+    ("seen", "put_in", "bought"),
+    [
+        ("閲覧", "カート追加", "購入"),
+        ("商品浏览", "加入购物车", "支付成功"),
+        ("просмотр товара", "добавление в корзину", "покупка"),
+        ("ürün görüntüleme", "sepete ekle", "sat\u0131n alma"),
+        ("상품조회", "장바구니", "구매완료"),
+    ],
+)
+def test_what_visitors_did_is_known_in_other_scripts(seen: str, put_in: str, bought: str) -> None:
+    known = [known_event_type(name) for name in (seen, put_in, bought)]
+    assert known == ["product_view", "add_to_cart", "purchase"]
 
 
 def test_sums_of_pages_are_no_events(tmp_path: Path) -> None:

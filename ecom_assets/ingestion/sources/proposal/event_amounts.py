@@ -23,7 +23,7 @@ from ecom_assets.ingestion.sources.proposal.fields import (
     named_values,
 )
 from ecom_assets.ingestion.sources.proposal.parts import can_be_amount, is_total, says_cents
-from ecom_assets.ingestion.sources.proposal.state_words import words_of
+from ecom_assets.ingestion.sources.proposal.state_words import begins, words_of
 from ecom_assets.ingestion.sources.proposal.values import FIRST, TABLE, FileValues, Value
 
 FEWEST_ORDERS: Final = 3
@@ -163,7 +163,16 @@ def _possible_amounts(values: FileValues, found: Found) -> list[Value]:
 
 def is_named_as_amount(value: Value) -> bool:
     """Return whether a number is an amount by its name, though it may be whole."""
-    return is_total(value) or says_cents(value)
+    is_named = any(begins(word, _AMOUNT_WORDS) for word in words_of(value.last_name))
+    is_named |= any(bare(word) in bare(value.last_name) for word in _WITHOUT_BLANKS)
+    return is_named or is_total(value) or says_cents(value)
+
+
+_AMOUNT_WORDS: Final = (
+    *("amount", "betrag", "montant", "importe", "importo", "kwota", "tutar", "сумм", "сума"),
+)
+_WITHOUT_BLANKS: Final = ("金额", "金額", "금액")
+"""Words for an amount, in languages that write none between words."""
 
 
 def price_of_pieces(values: FileValues, found: Found) -> tuple[Value, Value] | None:

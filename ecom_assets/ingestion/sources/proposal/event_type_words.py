@@ -93,6 +93,39 @@ OTHER_WORDS = {
     "reso": "refund",
     "terugbetaling": "refund",
     "zwrot": "refund",
+    **dict.fromkeys(
+        (
+            *("閲覧", "商品閲覧", "商品詳細", "浏览商品", "商品浏览", "查看商品", "상품조회"),
+            *("상품상세", "просмотр товара", "перегляд товару", "ürün görüntüleme"),
+            *("wyświetlenie produktu", "θέαση προϊόντος", "مشاهدة المنتج"),
+        ),
+        "product_view",
+    ),
+    **dict.fromkeys(
+        (
+            *("ページ閲覧", "ページビュー", "浏览页面", "页面浏览", "페이지뷰", "페이지 조회"),
+            *("просмотр страницы", "перегляд сторінки", "sayfa görüntüleme"),
+            "wyświetlenie strony",
+        ),
+        "page_view",
+    ),
+    **dict.fromkeys(
+        (
+            *("カート追加", "カートに追加", "カート投入", "加入购物车", "加购", "加入購物車"),
+            *("장바구니", "장바구니 담기", "장바구니 추가", "добавление в корзину", "в корзину"),
+            *("додавання в кошик", "sepete ekle", "sepete ekleme", "dodanie do koszyka"),
+            "أضف إلى السلة",
+        ),
+        "add_to_cart",
+    ),
+    **dict.fromkeys(
+        (
+            *("購入", "購入完了", "注文完了", "支付订单", "支付成功", "购买", "付款成功", "구매"),
+            *("구매완료", "결제완료", "покупка", "купівля", "sat\u0131n alma", "zakup", "شراء"),
+        ),
+        "purchase",
+    ),
+    **dict.fromkeys(("返品", "返金", "退款", "退货", "환불", "возврат", "iade"), "refund"),
 }
 """Short names of event types that logs use, in several languages."""
 OF_ORDERS: Final = frozenset({"purchase", "refund"})
@@ -251,4 +284,5 @@ def _event_type_words() -> dict[str, str]:
     usual = usual_event_types()
     event_types = {bare(source_name): event_type for source_name, event_type in usual.items()}
     event_types |= {bare(event_type): event_type for event_type in usual.values()}
-    return {**OTHER_WORDS, **event_types}
+    others = {bare(word): event_type for word, event_type in OTHER_WORDS.items()}
+    return {**others, **event_types}

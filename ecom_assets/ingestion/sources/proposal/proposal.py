@@ -3,7 +3,6 @@ else one by names and values of columns.
 """
 
 import json
-import re
 import tempfile
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -58,11 +57,9 @@ from ecom_assets.ingestion.sources.proposal.questions import (
     on_one_line,
     possible_encodings,
     quoted,
-    shown,
 )
 from ecom_assets.ingestion.sources.proposal.record_kinds import (
     LISTED,
-    has_no_header,
     has_time,
     is_list_of_prices,
     is_report_of_sums,
@@ -71,6 +68,7 @@ from ecom_assets.ingestion.sources.proposal.record_kinds import (
     list_of_events,
     listed_kind,
     newest_orders,
+    refused_form,
 )
 from ecom_assets.ingestion.sources.proposal.unused import unused_columns
 from ecom_assets.ingestion.sources.proposal.values import FileValues, ItemList, Value
@@ -502,21 +500,8 @@ class MappingSearch:
     def _kind_of(
         self, values: FileValues, answers: Mapping[str, str]
     ) -> tuple[MappingKind, OpenQuestion | None]:
-        if re.match("#(version|software|fields|date|remark):", values.values[0].name.casefold()):
-            raise DefinitionError(
-                "The file is a log in W3C's extended format, as IIS and CloudFront write it: lines "
-                "with # stand above its rows, and one of them, #Fields:, has the names of the "
-                "columns. Leave these lines out, and write the names as the first line, with the "
-                "same sign between them as between the values."
-            )
-        if has_no_header(values):
-            line = shown(", ".join(value.name for value in values.values))
-            raise DefinitionError(
-                f"The first line of the file ({line}) looks like the lines below it, and is no "
-                "line of names: it would be lost, and nothing says what the columns are. Write "
-                "their names above it, such as user_id,product_id,event_type,timestamp, with the "
-                "same sign between them as between the values."
-            )
+        if reason := refused_form(values):
+            raise DefinitionError(reason)
         kind = self.kind or kind_of(values)
         is_open = kind is None or (kind is MappingKind.EVENTS and not self.kind)
         if kind and not (is_open and is_report_of_sums(values)):

@@ -5,9 +5,10 @@ or a list, or a report of sums, which is none of these.
 import re
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
-from itertools import permutations
+from itertools import permutations, product
 from typing import Final
 
+from ecom_assets.core.tables.formats import counted
 from ecom_assets.core.warehouse.sql_text import select
 from ecom_assets.ingestion.sources.proposal.bare_names import bare
 from ecom_assets.ingestion.sources.proposal.event_type_words import OF_ORDERS, known_event_type
@@ -33,7 +34,7 @@ from ecom_assets.ingestion.sources.proposal.parts import (
     is_in_stock,
     part_of,
 )
-from ecom_assets.ingestion.sources.proposal.questions import MOST_STATES
+from ecom_assets.ingestion.sources.proposal.questions import MOST_STATES, shown
 from ecom_assets.ingestion.sources.proposal.state_words import (
     Meaning,
     begins,
@@ -183,6 +184,8 @@ def _kind_with_types(
     if is_of_orders and _is_ledger(values, orders, events, is_known=bool(known)):
         return MappingKind.ORDERS
     has_lines = {"item_id", "item_name"} <= orders.keys() or has_charges
+    # Codes of a bookkeeper's rows, such as SI and SC, are no events because they are of some type.
+    has_charges |= not has_visits and "date_time" in orders and _has_charged_amounts(values)
     if is_said and is_of_orders and has_lines:
         return None  # sales and refunds, of which nothing but the name of a column says more
     return MappingKind.EVENTS if is_said or not (are_orders or known or has_charges) else None
@@ -195,7 +198,7 @@ def _is_ledger(values: FileValues, orders: Found, events: Found, *, is_known: bo
     Types are known as events or, such as `Settled` and `Refunded`, as states of sales.
     """
     kind = events["event_type"].value
-    if "date_time" not in orders or bare(kind.last_name) not in _TYPE_NAMES:
+    if "date_time" not in orders or bare(kind.last_name) not in TYPE_NAMES:
         return False
     are_states = "status" in orders and orders["status"].value == kind
     if not is_known and not (are_states and _has_states_of_sales(values, orders)):
@@ -269,11 +272,14 @@ def _has_charges(values: FileValues, orders: Found) -> bool:
     """
     if "date_time" not in orders or not {"order_id", "customer_id", "status"} & orders.keys():
         return False
+    return ORDER_TOTAL in orders or _has_charged_amounts(values)
+
+
+def _has_charged_amounts(values: FileValues) -> bool:
+    """Return whether a column has amounts of postage, a tax or a discount."""
     named = (value for value in values.values if part_of(value) in _CHARGES)
     # A column of yes and no, such as `Tax exempt`, is not an amount.
-    return ORDER_TOTAL in orders or any(
-        is_amount(values, value) and values.matching(value, _MONEY) for value in named
-    )
+    return any(is_amount(values, value) and values.matching(value, _MONEY) for value in named)
 
 
 def _has_states_of_sales(values: FileValues, orders: Found) -> bool:
@@ -286,7 +292,7 @@ def _has_states_of_sales(values: FileValues, orders: Found) -> bool:
     states = values.counts(orders["status"].value, MOST_STATES)
     meanings = {state_meaning(name) for name, _ in states}
     numbers = [value for value in numbers_left(values, {}) if can_be_amount(value)]
-    if bare(orders["status"].value.last_name) in _TYPE_NAMES and _has_both_sides(values, numbers):
+    if bare(orders["status"].value.last_name) in TYPE_NAMES and _has_both_sides(values, numbers):
         return True
     if Meaning.SALE not in meanings or not meanings & {Meaning.NO_SALE, Meaning.REFUND}:
         return False
@@ -309,15 +315,16 @@ def _says_what_rows_are(value: Value, known: Collection[str | None]) -> bool:
     """Return whether a column tells rows of orders apart, rather than what visitors did: by its
     name it is of no events, and it has none of those that only visitors make.
     """
-    return bare(value.last_name) in _TYPE_NAMES and not set(known) & _OF_VISITORS
+    return bare(value.last_name) in TYPE_NAMES and not set(known) & _OF_VISITORS
 
 
-_TYPE_NAMES: Final = frozenset(
+TYPE_NAMES: Final = frozenset(
     {
         *("type", "typ", "tipo", "art", "vorgang", "activity", "action", "was", "kind", "soort"),
         *("transactiontype", "transaktionstyp", "operation", "operacion", "rodzaj", "nature"),
     }
 )
+"""What columns are called that say what a row of orders is."""
 _OF_VISITORS: Final = frozenset(
     {"page_view", "product_view", "category_view", "search", "add_to_cart", "remove_from_cart"}
 )
@@ -422,7 +429,64 @@ def _day(written: str, form: str) -> date:
     return datetime.strptime(written, form).date()  # noqa: DTZ007 (a day is of no zone)
 
 
-def has_no_header(values: FileValues) -> bool:
+def refused_form(values: FileValues) -> str:
+    """Return why the form of a file cannot be read, and what to do; empty where it can."""
+    if re.match("#(version|software|fields|date|remark):", values.values[0].name.casefold()):
+        return (
+            "The file is a log in W3C's extended format, as IIS and CloudFront write it: lines "
+            "with # stand above its rows, and one of them, #Fields:, has the names of the "
+            "columns. Leave these lines out, and write the names as the first line, with the "
+            "same sign between them as between the values."
+        )
+    line = shown(", ".join(value.name for value in values.values))
+    if values.format == "csv" and re.match(r"(\w+=\S+\s+){2,}\w+=", values.values[0].name):
+        return (
+            f"Each line of the file has names with their values ({line}), as logs have them, and "
+            "none has names of columns. Write each line as JSON, such as "
+            '{"event": "purchase", "user": "u1"}, or the values below a line of their names.'
+        )
+    if _has_no_header(values):
+        return (
+            f"The first line of the file ({line}) looks like the lines below it, and is no "
+            "line of names: it would be lost, and nothing says what the columns are. Write "
+            "their names above it, such as user_id,product_id,event_type,timestamp, with the "
+            "same sign between them as between the values."
+        )
+    if inner := _inner_records(values):
+        return (
+            f"Of {counted(values.row_count, 'record')} of the file, {values.filled(inner):,} have "
+            f"no time of their own, and name another one in {shown(inner.name)}: they are parts of "
+            "it, such as the items of an order, as bulk exports write them. Write these as a list "
+            "within their record, such as "
+            '{"id": 1, "created_at": "2026-03-02T10:00:00Z", "items": [{"sku": "A"}]}.'
+        )
+    return ""
+
+
+def _inner_records(values: FileValues) -> Value | None:
+    """Return the value in which records without a time name another record by its id; None where no
+    value does.
+    """
+    if values.format != "ndjson":
+        return None
+    ids = [value for value in values.values if values.are_unique((value,))]
+    ids = [value for value in ids if values.filled(value) == values.row_count]
+    parts = [value for value in values.values if 0 < values.filled(value) < values.row_count]
+    for part, own in product(parts, ids[:_MOST_IDS]):
+        named = f"{part.column} IN ({select(own.column, TABLE)})"
+        if values.scalar(f"count(*) FILTER ({named})") != values.filled(part):
+            continue
+        times = [value for value in values.values if values.time_formats(value)]
+        has_time = " OR ".join(f"{value.column} IS NOT NULL" for value in times) or "true"
+        if not values.scalar(f"count(*) FILTER ({part.column} IS NOT NULL AND ({has_time}))"):
+            return part
+    return None
+
+
+_MOST_IDS: Final = 3
+
+
+def _has_no_header(values: FileValues) -> bool:
     """Return whether the names of a table are values as those below them, half of them at least,
     and one of them a number or time that is too long for a name such as the year 2026.
     """
@@ -466,18 +530,21 @@ def is_report_of_sums(values: FileValues) -> bool:
 
 
 def _are_sums_of_people(values: FileValues, day: Value, others: Sequence[Value]) -> bool:
-    """Return whether columns beside a day are called numbers of people and of what they did, and no
-    two rows are of one day and one of all else, such as a page: reports of web analytics.
+    """Return whether columns beside a day or a full hour are called numbers of people and of what
+    they did, and no two rows are of one day and one of all else, such as a page: reports of web
+    analytics.
     """
     numbers = [value for value in others if values.matching(value, _NUMBER) == values.filled(value)]
     named = [value for value in numbers if _COUNTED & {*words_of(value.last_name)}]
     keys = [day, *(value for value in others if value not in numbers)]
-    has_clock = values.matching(day, r".*\d:.*")
-    return len(named) > 1 and not has_clock and values.are_unique(keys)
+    are_hours = values.matching(day, _DAY_OR_HOUR) == values.filled(day)
+    return len(named) > 1 and are_hours and values.are_unique(keys)
 
 
+_DAY_OR_HOUR: Final = r"[^:]*|[^:]*\d:00(:00(\.0+)?)?( ?[+\-]\d\d:?\d\d| ?[A-Za-z]{1,4})?"
 _COUNTED: Final = frozenset(
     {"visits", "visitors", "sessions", "users", "pageviews", "views", "entrances", "exits", "count"}
+    | {"uniques", "bounces", "conversions"}
     | {"besucher", "besuche", "sitzungen", "nutzer", "seitenaufrufe", "visites", "visiteurs"}
     | {"utilisateurs", "visitas", "usuarios", "sesiones", "visite", "utenti", "sessioni"}
 )

@@ -448,6 +448,7 @@ class FileValues:
             raise SourceError(
                 f"{files[0].name} has no columns that can be read; give CSV, JSON lines or Parquet."
             )
+        _refuse_other_kinds(con, files, columns, _mapping_of_all_columns(columns, draft).table_keys)
         opened = RecordFiles.open(con, paths, _mapping_of_all_columns(columns, draft))
         values, count = _stored(con, opened, columns)
         values = tuple(value for value in values if not explode or value.path[0] != explode)
@@ -1033,6 +1034,35 @@ def _stored(
         _remove_nulls(con, [value.column for value in some])
     ((count,),) = con.execute(select("count(*)", TABLE)).fetchall()
     return _with_aliases(con, values), int(count)
+
+
+def _refuse_other_kinds(
+    con: duckdb.DuckDBPyConnection,
+    files: Sequence[InputFile],
+    columns: Sequence[str],
+    keys: TableKeys,
+) -> None:
+    """Refuse tables of which the first ones have few columns in common, such as orders and items.
+
+    Raises:
+        SourceError: They have less than half of the columns in common.
+    """
+    tables = [file for file in files[1:MOST_TABLES] if file.format in {"csv", "parquet"}]
+    for file in tables if files[0].format in {"csv", "parquet"} else ():
+        others = [name for name in columns_of(con, file, keys).columns if name]
+        common = {*columns} & {*others}
+        if others and len(common) * 2 < min(len(columns), len(others)):
+            raise SourceError(
+                f"{file.name} has other columns ({', '.join(others[:_MOST_NAMES])}) than "
+                f"{files[0].name} ({', '.join(columns[:_MOST_NAMES])}): these are records of two "
+                "kinds, and are looked at one by one. Where both are needed, as orders and their "
+                f"items are, give one table of both, joined by {', '.join(common) or 'their key'}."
+            )
+
+
+MOST_TABLES: Final = 20
+"""Files of which the columns are compared."""
+_MOST_NAMES: Final = 6
 
 
 def _with_aliases(con: duckdb.DuckDBPyConnection, values: Sequence[Value]) -> tuple[Value, ...]:

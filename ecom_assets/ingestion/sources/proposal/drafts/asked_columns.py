@@ -327,8 +327,8 @@ def ask_for_amount_of_events(draft: Draft) -> None:
     if name in draft.found:
         return
     unreadable = "" if draft.likely_amount else _unreadable(draft, name)
-    likely = [value.name for value in amounts_of_some_types(draft.values, draft.found)]
-    likely += [value.name for value in amounts_of_purchases(draft.values, draft.found)]
+    likely = [value.name for value in amounts_of_purchases(draft.values, draft.found)]
+    likely += [value.name for value in amounts_of_some_types(draft.values, draft.found)]
     likely = [draft.likely_amount, *likely] if draft.likely_amount else likely
     if unreadable or likely:
         others = candidates(draft.values, name, draft.found)

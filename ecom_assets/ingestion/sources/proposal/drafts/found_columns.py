@@ -9,6 +9,7 @@ from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables import formats
 from ecom_assets.core.warehouse.sql_text import select
 from ecom_assets.ingestion.sources.files.mapping_content import HEADER_CURRENCIES
+from ecom_assets.ingestion.sources.proposal.bare_names import bare
 from ecom_assets.ingestion.sources.proposal.drafts.draft import (
     AMOUNTS,
     MAIN_AMOUNTS,
@@ -59,10 +60,12 @@ from ecom_assets.ingestion.sources.proposal.parts import (
     says_cents,
 )
 from ecom_assets.ingestion.sources.proposal.questions import MOST_STATES, shown
+from ecom_assets.ingestion.sources.proposal.record_kinds import TYPE_NAMES
 from ecom_assets.ingestion.sources.proposal.row_kinds import goes_with_lines, row_kinds, says_kind
 from ecom_assets.ingestion.sources.proposal.rows import DISCOUNT_LINES, OrderRows
 from ecom_assets.ingestion.sources.proposal.state_words import (
     begins,
+    is_way_to_pay,
     says_no_sale,
     says_no_sale_or_refund,
     words_of,
@@ -668,7 +671,7 @@ def find_kinds_of_rows(draft: Draft) -> None:
     # postage.
     are_discounts = rows.below_zero() == DISCOUNT_LINES
     amount = "" if are_discounts else rows.amount_sql()
-    columns = row_kinds(draft.values, draft.found, amount)
+    columns = row_kinds(draft.values, draft.found, amount) or _codes_of_kinds(draft)
     if are_discounts and not any(map(says_kind, columns)):
         return
     is_of_lines = len(columns) == 1 and goes_with_lines(draft.values, columns[0], draft.found)
@@ -677,6 +680,27 @@ def find_kinds_of_rows(draft: Draft) -> None:
     kinds = columns[0] if len(columns) == 1 else draft.values.combined(columns)
     draft.found["status"] = FoundField("status", kinds, f"{kinds.name} says what a row is")
     draft.are_kinds = True
+
+
+def _codes_of_kinds(draft: Draft) -> Sequence[Value]:
+    """Return the column that is called a type and has a few short codes, such as `SI` and `SC` of a
+    bookkeeper, where no column says what went back: an amount above zero may be of a credit note.
+    """
+    if {"status", REFUNDED_AMOUNT, REFUNDED_QUANTITY} & draft.found.keys():
+        return ()
+    values = draft.values
+    codes = [
+        value
+        for value in free_columns(values, draft.found)
+        if bare(value.last_name) in TYPE_NAMES
+        and 1 < values.different(value) <= _MOST_CODES
+        and values.matching(value, r"[A-Z]{1,4}\d{0,2}") == values.row_count
+        and not any(is_way_to_pay(name) for name, _ in values.counts(value))
+    ]
+    return codes[:1]
+
+
+_MOST_CODES: Final = 6
 
 
 def refuse_log_of_states(draft: Draft) -> None:
