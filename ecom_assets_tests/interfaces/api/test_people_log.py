@@ -16,6 +16,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 import pytest
+from mcp import Client
 
 from ecom_assets.core.http_server.callers import Scope
 from ecom_assets.core.settings.settings import Settings
@@ -33,7 +34,8 @@ from ecom_assets_tests.test_who_may_see import (
     PERSON,
     TOOLS,
     Asked,
-    call,
+    answer_to,
+    connected,
 )
 
 Row = dict[str, Any]
@@ -143,14 +145,24 @@ def tools(settings: Settings) -> Iterator[str]:
 
 
 @pytest.mark.slow
-@each("name, arguments", TOOLS)
 def test_what_an_assistant_reads_of_people_is_a_line(
-    settings: Settings, tools: str, name: str, arguments: Row
+    settings: Settings, tools: str, subtests: pytest.Subtests
 ) -> None:
-    before = len(lines(settings.home))
+    async def read_all() -> None:
+        async with connected(tools, SEES) as client:
+            for name, arguments in TOOLS:
+                with subtests.test(tool=name, arguments=str(arguments)):
+                    await reads_as_lines(client, settings.home, name, arguments)
+
+    asyncio.run(read_all())
+
+
+async def reads_as_lines(client: Client, home: Path, name: str, arguments: Row) -> None:
+    """Call a tool twice, and look for a line each time that it names people."""
+    before = len(lines(home))
     for _ in range(2):
-        text = asyncio.run(call(tools, SEES, name, arguments))
-        new = lines(settings.home)[before:]
+        text = await answer_to(client, name, arguments)
+        new = lines(home)[before:]
         before += len(new)
         listed = json.loads(text) if text.startswith("{") else {}
         listed.pop("definition", None)

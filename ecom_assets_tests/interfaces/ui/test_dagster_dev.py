@@ -18,7 +18,7 @@ import requests
 
 from ecom_assets_tests.command import SMALL, ecom, environment, small_shop
 from ecom_assets_tests.orchestration.automation.test_runs_without_days import BIN, row_counts
-from ecom_assets_tests.patience import PATIENCE_S
+from ecom_assets_tests.patience import PATIENCE_S, wait_until
 from ecom_assets_tests.ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dagster_dev")]
@@ -65,16 +65,21 @@ class Dev:
         assert entry["loadStatus"] == "LOADED"
         return str(entry["name"])
 
+    def is_loaded(self) -> bool:
+        """Return whether the server answers and has the code location."""
+        with suppress(requests.RequestException, AssertionError, ValueError):
+            return bool(self.location())
+        return False
+
     def ended(self, run_id: str) -> str:
         """Return the status of a run, once it has ended."""
-        for _ in range(240):
-            status = {
-                run["runId"]: run["status"] for run in self.ask(RUNS)["runsOrError"]["results"]
-            }[run_id]
-            if status in {"SUCCESS", "FAILURE", "CANCELED"}:
-                return str(status)
-            time.sleep(1)
-        raise AssertionError(f"the run is still {status}")
+
+        def status() -> str:
+            runs = self.ask(RUNS)["runsOrError"]["results"]
+            return next(str(run["status"]) for run in runs if run["runId"] == run_id)
+
+        wait_until(lambda: status() in {"SUCCESS", "FAILURE", "CANCELED"}, PATIENCE_S)
+        return status()
 
 
 @pytest.fixture(scope="module")
@@ -98,11 +103,7 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     )
     running = Dev(home, port)
     try:
-        for _ in range(120):
-            with suppress(requests.RequestException, AssertionError, ValueError):
-                running.location()
-                break
-            time.sleep(1)
+        wait_until(lambda: process.poll() is not None or running.is_loaded(), PATIENCE_S)
         yield running
     finally:
         os.killpg(process.pid, signal.SIGINT)

@@ -23,8 +23,8 @@ from ecom_assets_tests.outputs.delivery.killing import (
 )
 
 WITH_STAND_INS = [name for name, tool in TOOLS.items() if tool.has_stand_in]
-KILLS = max(3 * len(PHASES), len(seeds(range(30))))
-"""Three in each phase; thirty where all random examples are tried."""
+KILLS = max(2 * len(PHASES), len(seeds(range(30))))
+"""Two in each phase; thirty where all random examples are tried."""
 pytestmark = pytest.mark.xdist_group("killed_deliveries")
 
 
