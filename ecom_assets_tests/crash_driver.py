@@ -18,6 +18,7 @@ from typing import Any
 import alembic.command
 import dagster as dg
 import pandas as pd
+import pytest
 
 import ecom_assets.cli.app
 import ecom_assets.cli.platform_run
@@ -30,6 +31,7 @@ from ecom_assets.core.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.orchestration.privacy import erasure
 from ecom_assets.orchestration.privacy.pending import Pending
 from ecom_assets_tests.fixed_settings import FIXED
+from ecom_assets_tests.orchestration.privacy.few_tables import compute_only_what_was_made
 
 LOADED_ONCE = (
     alembic.command,
@@ -58,6 +60,8 @@ class Attempt:
     arguments: Sequence[str] = ()
     """What the command is given beside."""
     command: str = "run"
+    is_brief: bool = False
+    """Whether an erasure computes those tables again only that a run has made."""
 
 
 def serve() -> None:
@@ -90,6 +94,8 @@ def _run(attempt: Attempt) -> None:
     log = os.open(f"{attempt.home}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)
     os.dup2(log, 2)
+    if attempt.is_brief:
+        compute_only_what_was_made(pytest.MonkeyPatch())
     _die_at(attempt)
     sys.argv = ["ecom", attempt.command, *attempt.arguments]
     exit_code = 1

@@ -50,12 +50,24 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def stored(home: Path) -> dict[str, int]:
     """The tables that the embedded warehouse has of those that are copied, with their rows."""
+    tables = tables_of(home)
+    assert tables >= OF_ASSETS
     with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
-        names = con.execute("SELECT schema_name || '.' || table_name FROM duckdb_tables()")
-        tables = {name for (name,) in names.fetchall()} & COPIED
-        assert tables >= OF_ASSETS
         counts = {name: con.execute(f"SELECT count(*) FROM {name}").fetchall() for name in tables}
     return {name: count for name, ((count,),) in counts.items()}
+
+
+def tables_of(home: Path) -> set[str]:
+    """Return the tables of an embedded warehouse that are copied."""
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
+        names = con.execute("SELECT schema_name || '.' || table_name FROM duckdb_tables()")
+        return {name for (name,) in names.fetchall()} & COPIED
+
+
+def received(warehouse: Path) -> int:
+    """Return the number of received events."""
+    with duckdb.connect(str(warehouse), read_only=True) as con:
+        return int(con.execute("SELECT count(*) FROM raw.events").fetchall()[0][0])
 
 
 def embedded(home: Path) -> str:
@@ -83,18 +95,19 @@ def test_a_warehouse_copied_there_and_back_has_equal_checksums(
 
 
 @pytest.mark.slow
-def test_a_target_with_rows_is_replaced_only_when_asked(
-    home: Path, stored: dict[str, int], postgres_url: str
-) -> None:
-    assert copied(home, embedded(home), postgres_url).exit_code == 0
-    refused = copied(home, embedded(home), postgres_url)
+def test_a_target_with_rows_is_replaced_only_when_asked(small: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target.duckdb"
+    shutil.copy(small / "warehouse.duckdb", target)
+    with duckdb.connect(str(target)) as con:
+        con.execute("DELETE FROM raw.events WHERE received_date > '2026-01-01'")
+    refused = copied(small, embedded(small), f"duckdb://{target}")
     assert refused.exit_code == 2
     assert "has rows in raw.events, " in refused.sentence
     assert refused.sentence.endswith("give --overwrite to replace them.")
-    assert (
-        f"{len(stored)} tables copied"
-        in copied(home, embedded(home), postgres_url, "--overwrite").out
-    )
+    assert received(target) == 1
+    asked = copied(small, embedded(small), f"duckdb://{target}", "--overwrite")
+    assert f" {len(tables_of(small))} tables copied" in f" {asked.out}"
+    assert received(target) == 3
 
 
 @pytest.mark.slow
@@ -154,7 +167,7 @@ def test_the_plan_of_a_migration_is_shown_before_anything_is_done(
     home: Path, tmp_path: Path
 ) -> None:
     old = tmp_path / "old.duckdb"
-    copied(home, embedded(home), f"duckdb://{old}")
+    shutil.copy(home / "warehouse.duckdb", old)
     env = {"ECOM_WAREHOUSE": f"duckdb://{old}"}
     assert "is as its contract says" in ecom("migrate", home=home, env=env).out
     with duckdb.connect(str(old)) as con:

@@ -1,8 +1,13 @@
-"""A run without news leaves tables alone, and a shop in which it did has the tables of one in which
-everything is computed each time.
+"""A run without news leaves tables alone, and a shop in which it did has the tables that computing
+everything again gives.
+
+One shop serves the whole module: its events alone come three times, then all of its files, then a
+late purchase and another cost.
 """
 
 import json
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +26,11 @@ from ecom_assets.orchestration.registry import ALL
 from ecom_assets_tests.command import HEADER, ecom
 from ecom_assets_tests.core.warehouse.engines.shop_input import ORDER_HEADER
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(2400),
+    pytest.mark.xdist_group("cli_left_alone"),
+]
 EVENTS = f"""{HEADER}
 1,anna,product_view,2026-01-10T09:00:00Z,p1,shoes,s1,,,
 2,anna,purchase,2026-01-10T09:02:00Z,p1,shoes,s1,,,69.80
@@ -53,18 +62,26 @@ ALWAYS = {
 """The tables of events that are computed each time."""
 
 
-def run(home: Path, events: str, files: dict[str, str], cache: str) -> dict[str, Any]:
-    """Run a shop over its files, which lie beside its home; return the summary."""
+def computed_by(home: Path, run_id: str) -> set[str]:
+    """Return the tables that a run computed."""
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
+        rows = con.execute("SELECT table_name FROM raw.computations WHERE run_id = ?", [run_id])
+        return {name for (name,) in rows.fetchall()}
+
+
+def run(home: Path, files: dict[str, str], cache: str = "on") -> dict[str, Any]:
+    """Run a shop over its files, which lie beside its home; return the summary with the
+    tables that it computed: the warehouse notes the last run of each only.
+    """
     paths: list[str | Path] = []
-    for name, rows in {"events": events, **files}.items():
+    for name, rows in files.items():
         path = home.parent / f"{name}.csv"
         path.write_text(rows)
         named = f"native={path}" if name == "ad_spend" else path
         paths += [f"--{name.replace('_', '-')}", named]
     ran = ecom("run", *paths, "--json", home=home, env={"ECOM_CACHE": cache})
     assert ran.exit_code == 0, ran.err
-    summary: dict[str, Any] = ran.json
-    return summary
+    return {**ran.json, "computed": computed_by(home, ran.json["run_id"])}
 
 
 def rows_of(home: Path, contract: type[Table]) -> list[tuple[Any, ...]]:
@@ -83,21 +100,39 @@ def rows_of(home: Path, contract: type[Table]) -> list[tuple[Any, ...]]:
         )
 
 
-def computed_by(home: Path, run_id: str) -> set[str]:
-    """Return the tables that a run computed."""
-    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
-        rows = con.execute("SELECT table_name FROM raw.computations WHERE run_id = ?", [run_id])
-        return {name for (name,) in rows.fetchall()}
+@dataclass(frozen=True)
+class Shop:
+    """A home, what each run over it said, and the files of the last one."""
+
+    home: Path
+    runs: list[dict[str, Any]]
+    files: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def of_events(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """Three runs over the same, since the first one changes tables that read their own rows."""
+    home, files = tmp_path_factory.mktemp("of_events") / "home", {"events": EVENTS}
+    return Shop(home, [run(home, files) for _ in range(3)], files)
+
+
+@pytest.fixture(scope="module")
+def of_all(of_events: Shop, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """The same shop, after a run with all its files, and one with a late purchase and another cost
+    in them.
+    """
+    home = Path(shutil.copytree(of_events.home, tmp_path_factory.mktemp("of_all") / "home"))
+    files = {"events": EVENTS, **FILES}
+    later = {**files, "events": EVENTS + LATE, "costs": "item_id,unit_cost_amount\np1,12\n"}
+    return Shop(home, [run(home, files), run(home, later)], later)
 
 
 def test_a_run_without_news_computes_sources_and_what_reads_outside_of_tables(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    of_events: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A third run, since the first has changed tables that read their own rows."""
-    home = tmp_path / "home"
-    first, _, third = (run(home, EVENTS, {}, "on") for _ in range(3))
-    assert computed_by(home, third["run_id"]) == ALWAYS
-    monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
+    first, _, third = of_events.runs
+    assert third["computed"] == ALWAYS
+    monkeypatch.setenv("DAGSTER_HOME", str(of_events.home / "dagster"))
     with dg.DagsterInstance.get() as instance:
         key = dg.AssetKey(["mart", "sessions"])
         records = instance.fetch_materializations(key, limit=100).records
@@ -125,39 +160,30 @@ MEETING = {
 """The tables in which orders and visits meet."""
 
 
-@pytest.mark.parametrize("source", ["orders", "events"])
 def test_a_shop_with_one_source_computes_nothing_of_what_joins_two(
-    source: str, tmp_path: Path
+    of_events: Shop, of_all: Shop, tmp_path: Path
 ) -> None:
     """Nor does it check any of it; a shop with both does."""
-    text = {"orders": FILES["orders"], "events": EVENTS}
-    for name, rows in text.items():
-        (tmp_path / f"{name}.csv").write_text(rows)
-    files = {name: (f"--{name}", tmp_path / f"{name}.csv") for name in text}
-    home = tmp_path / "home"
-    alone = ecom("run", *files[source], "--json", home=home)
-    assert alone.exit_code == 0, alone.err
-    computed = computed_by(home, alone.json["run_id"])
-    assert f"raw.{'user_order_log' if source == 'orders' else 'events'}" in computed
-    assert computed & MEETING == set()
-    assert [name for name in MEETING if name in json.dumps(alone.json["checks"])] == []
-    both = ecom("run", *files["orders"], *files["events"], "--json", home=home)
-    assert computed_by(home, both.json["run_id"]) >= MEETING
-    assert rows_of(home, OrderVisits) != []
+    of_orders = run(tmp_path / "home", {"orders": FILES["orders"]})
+    for raw, alone in (("raw.events", of_events.runs[0]), ("raw.user_order_log", of_orders)):
+        assert raw in alone["computed"]
+        assert alone["computed"] & MEETING == set(), raw
+        assert [name for name in MEETING if name in json.dumps(alone["checks"])] == [], raw
+    assert of_all.runs[0]["computed"] >= MEETING
+    assert rows_of(of_all.home, OrderVisits) != []
 
 
-def test_tables_are_those_of_a_shop_that_computes_everything_each_time(tmp_path: Path) -> None:
-    """A run without news, a late purchase, and another cost."""
-    other_costs = FILES | {"costs": "item_id,unit_cost_amount\np1,12\n"}
-    story = [(EVENTS, FILES), (EVENTS + LATE, FILES), (EVENTS + LATE, other_costs)]
-    looking, computing = tmp_path / "looking", tmp_path / "computing"
-    for events, files in (story[0], *story):
-        run(looking, events, files, "on")
-    for events, files in story:
-        run(computing, events, files, "off")
+def test_tables_are_those_that_computing_everything_again_gives(of_all: Shop) -> None:
+    """After runs without news, new sources, a late purchase and another cost. The copy lies beside
+    the shop, so that it reads the same files.
+    """
+    computing = Path(shutil.copytree(of_all.home, of_all.home.with_name("computing")))
+    run(computing, of_all.files, "off")
+    stored = {contract: rows_of(of_all.home, contract) for contract in ALL}
+    assert len([contract for contract, rows in stored.items() if rows]) > 50
     different = [
         contract.qualified_name()
-        for contract in ALL
-        if rows_of(looking, contract) != rows_of(computing, contract)
+        for contract, rows in stored.items()
+        if rows != rows_of(computing, contract)
     ]
     assert different == []

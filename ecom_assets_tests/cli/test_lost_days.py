@@ -10,7 +10,7 @@ import dagster as dg
 import duckdb
 import pytest
 
-from ecom_assets_tests.command import HEADER, CommandResult, ecom
+from ecom_assets_tests.command import HEADER, CommandResult, copy_of_shop, ecom
 from ecom_assets_tests.sandbox.vendors.audit import who_has_what
 from ecom_sandbox.vendors.amplitude import AmplitudeReceiver
 from ecom_sandbox.vendors.receiver import Setup
@@ -57,14 +57,52 @@ def clean_count(result: CommandResult) -> int:
     return int(result.json["tables"]["staging.events"])
 
 
-@pytest.mark.slow
-def test_a_day_that_is_gone_is_kept_reported_and_listed_until_somebody_lets_it_go(
-    landing: Path, home: Path
-) -> None:
-    assert clean_count(run(landing, home)) == 12
+class Shop:
+    """A home, what lands there, and what the last run over it said; copied for each test."""
+
+    def __init__(self, folder: Path, said: CommandResult) -> None:
+        self.folder = folder
+        self.said = said
+
+    def copied(self, to: Path) -> tuple[Path, Path, CommandResult]:
+        """Return the landing folder and the home of a copy, and what was said of the original."""
+        copy_of_shop(self.folder, to)
+        return to / "landing", to / "home", self.said
+
+
+def shop_after_run(folder: Path, select: str = STAGED) -> Shop:
+    for day in DAYS:
+        land(folder / "landing", day)
+    return Shop(folder, run(folder / "landing", folder / "home", select=select))
+
+
+@pytest.fixture(scope="module")
+def staged(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    return shop_after_run(tmp_path_factory.mktemp("staged"))
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """A shop whose marts were published, too."""
+    return shop_after_run(tmp_path_factory.mktemp("served"), SERVED)
+
+
+@pytest.fixture(scope="module")
+def holding(staged: Shop, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """The shop after a second run, before which the second day went and the third grew."""
+    folder = tmp_path_factory.mktemp("holding")
+    landing, home, _ = staged.copied(folder)
     take_away(landing, "2026-01-02")
     land(landing, "2026-01-03", rows=5)
-    held = run(landing, home)
+    return Shop(folder, run(landing, home))
+
+
+@pytest.mark.slow
+def test_a_day_that_is_gone_is_kept_reported_and_listed_until_somebody_lets_it_go(
+    staged: Shop, holding: Shop, tmp_path: Path
+) -> None:
+    assert clean_count(staged.said) == 12
+    landing, home, held = holding.copied(tmp_path)
     assert (held.exit_code, clean_count(held)) == (1, 13)
     (failed,) = held.json["checks"]["failed"]
     assert failed["name"] == "no_day_lost_its_rows"
@@ -84,20 +122,19 @@ def test_a_day_that_is_gone_is_kept_reported_and_listed_until_somebody_lets_it_g
 
 
 @pytest.mark.slow
-def test_a_day_that_comes_back_ends_it_by_itself(landing: Path, home: Path) -> None:
-    run(landing, home)
-    take_away(landing, "2026-01-02")
-    assert run(landing, home).exit_code == 1
+def test_a_day_that_comes_back_ends_it_by_itself(holding: Shop, tmp_path: Path) -> None:
+    landing, home, held = holding.copied(tmp_path)
+    assert held.exit_code == 1
     land(landing, "2026-01-02", rows=5)
     back = run(landing, home)
-    assert (back.exit_code, clean_count(back)) == (0, 13)
+    assert (back.exit_code, clean_count(back)) == (0, 14)
 
 
 @pytest.mark.slow
 def test_a_day_without_rows_is_withdrawn_where_the_source_says_it_is_whole(
-    landing: Path, home: Path
+    staged: Shop, tmp_path: Path
 ) -> None:
-    run(landing, home)
+    landing, home, _ = staged.copied(tmp_path)
     take_away(landing, "2026-01-02")
     (landing / "received_date=2026-01-02").mkdir()
     (landing / "received_date=2026-01-02" / "_SUCCESS").touch()
@@ -278,10 +315,11 @@ def remove(home: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", [spoil, remove])
 def test_a_lost_warehouse_is_built_whole_before_it_is_published(
-    landing: Path, home: Path, loss: object
+    served: Shop, tmp_path: Path, loss: object
 ) -> None:
     assert callable(loss)
-    assert run(landing, home, select=SERVED).exit_code == 0
+    landing, home, first = served.copied(tmp_path)
+    assert first.exit_code == 0
     whole = {"raw.events": [["2026-01-01", "2026-01-03"]]}
     assert built_on(home) == whole
     loss(home)
@@ -299,8 +337,8 @@ def test_a_lost_warehouse_is_built_whole_before_it_is_published(
 
 
 @pytest.mark.slow
-def test_a_fragment_is_published_if_it_is_meant(landing: Path, home: Path) -> None:
-    run(landing, home, select=SERVED)
+def test_a_fragment_is_published_if_it_is_meant(served: Shop, tmp_path: Path) -> None:
+    landing, home, _ = served.copied(tmp_path)
     remove(home)
     meant = run(
         landing, home, "--from", "2026-01-03", "--to", "2026-01-03", "--rebuild", select=SERVED
@@ -311,9 +349,9 @@ def test_a_fragment_is_published_if_it_is_meant(landing: Path, home: Path) -> No
 
 @pytest.mark.slow
 def test_a_publication_and_an_export_of_a_fragment_are_refused_by_themselves(
-    landing: Path, home: Path
+    served: Shop, tmp_path: Path
 ) -> None:
-    run(landing, home, select=SERVED)
+    landing, home, _ = served.copied(tmp_path)
     remove(home)
     assert run(landing, home, "--from", "2026-01-03", "--rebuild").exit_code == 0
     before = built_on(home)
@@ -330,8 +368,8 @@ def test_a_publication_and_an_export_of_a_fragment_are_refused_by_themselves(
 
 
 @pytest.mark.slow
-def test_days_that_were_let_go_are_missed_by_no_publication(landing: Path, home: Path) -> None:
-    run(landing, home, select=SERVED)
+def test_days_that_were_let_go_are_missed_by_no_publication(served: Shop, tmp_path: Path) -> None:
+    landing, home, _ = served.copied(tmp_path)
     take_away(landing, "2026-01-02")
     assert run(landing, home, "--allow-withdrawal").exit_code == 0
     assert run(landing, home, select=SERVED).exit_code == 0

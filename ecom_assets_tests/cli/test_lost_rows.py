@@ -8,17 +8,26 @@ import duckdb
 import pytest
 
 from ecom_assets_tests.cli.test_lost_days import DAYS, land, run
-from ecom_assets_tests.command import ecom
+from ecom_assets_tests.command import copy_of_shop, ecom
 
 pytestmark = pytest.mark.xdist_group("cli_lost_days")
 STAGED_ALONE = 'key:"staging/events"'
 
 
-@pytest.fixture
-def landing(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what has landed, and the home of a run over it."""
+    folder = tmp_path_factory.mktemp("loaded")
     for day in DAYS:
-        land(tmp_path / "landing", day, rows=10)
-    return tmp_path / "landing"
+        land(folder / "landing", day, rows=10)
+    assert run(folder / "landing", folder / "home").exit_code == 0
+    return folder
+
+
+@pytest.fixture
+def landing(loaded: Path, tmp_path: Path) -> Path:
+    """What has landed, in a copy of that folder, whose home was run."""
+    return copy_of_shop(loaded, tmp_path) / "landing"
 
 
 def count(home: Path, table: str) -> int:
@@ -37,7 +46,6 @@ def delete(home: Path, day: str, ids: str) -> None:
 def test_a_part_of_a_day_that_its_file_no_longer_has_ends_the_run(
     landing: Path, home: Path
 ) -> None:
-    assert run(landing, home).exit_code == 0
     land(landing, "2026-01-02", rows=7)
     land(landing, "2026-01-03", rows=12)
     ended = run(landing, home)
@@ -57,7 +65,6 @@ def test_a_part_of_a_day_that_its_file_no_longer_has_ends_the_run(
 def test_rows_that_something_deleted_end_what_is_computed_from_them(
     landing: Path, home: Path
 ) -> None:
-    assert run(landing, home).exit_code == 0
     delete(home, "2026-01-01", "%")
     delete(home, "2026-01-02", "%-3")
     for arguments in (("--to", "2026-01-02", "--from", "2026-01-02"), ()):
@@ -80,7 +87,6 @@ def test_rows_that_something_deleted_end_what_is_computed_from_them(
 
 @pytest.mark.slow
 def test_a_loss_of_days_outside_the_run_ends_it_too(landing: Path, home: Path) -> None:
-    assert run(landing, home).exit_code == 0
     delete(home, "2026-01-01", "%")
     land(landing, "2026-01-04", rows=10)
     ended = run(landing, home, "--from", "2026-01-04", "--to", "2026-01-04")
@@ -92,8 +98,8 @@ def test_a_loss_of_days_outside_the_run_ends_it_too(landing: Path, home: Path) -
 
 
 @pytest.mark.slow
-def test_doctor_knows_it_in_a_home_without_notes(landing: Path, home: Path) -> None:
-    assert run(landing, home).exit_code == 0
+@pytest.mark.usefixtures("landing")
+def test_doctor_knows_it_in_a_home_without_notes(home: Path) -> None:
     with duckdb.connect(str(home / "warehouse.duckdb")) as con:  # as an earlier version left it
         con.execute("DROP TABLE raw.stored_rows")
     delete(home, "2026-01-02", "%")

@@ -43,17 +43,6 @@ def events(home: Path) -> Path:
     return page_views(home.with_name("own.csv"), "2026-01-01")
 
 
-OF_ITS_ADS = "ecom: warning: mart/spend_reconciliation_daily: Campaigns with spend and no visits: "
-
-
-@pytest.mark.slow
-def test_a_run_warns_of_nothing_but_ads_that_brought_none_of_a_hundred_people(home: Path) -> None:
-    result = ecom_process("run", "--json", home=home)
-    warnings = [line for line in result.err.splitlines() if not line.startswith(OF_ITS_ADS)]
-    assert (result.exit_code, warnings) == (0, [])
-    assert result.json["success"] is True
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",

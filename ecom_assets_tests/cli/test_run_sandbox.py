@@ -31,7 +31,7 @@ from ecom_assets_tests.cli.summary_shapes import (
     TABLES,
     UNCUT,
 )
-from ecom_assets_tests.command import CommandResult, ecom, shape, small_shop
+from ecom_assets_tests.command import CommandResult, ecom, ecom_process, shape, small_shop
 from ecom_assets_tests.sandbox.shop_recount import CHECKED
 from ecom_sandbox.running import customers_of
 from ecom_sandbox.shop.traffic import QUERIES
@@ -342,10 +342,11 @@ def test_every_check_ran_and_passed_but_the_one_that_warns_of_the_guests(shop: S
 
 @pytest.mark.slow
 def test_running_again_changes_no_number_and_prints_the_same(shop: Shop, tmp_path: Path) -> None:
+    """In an interpreter of its own, which warns of nothing else either."""
     home = shutil.copytree(
         shop.home, tmp_path / "home"
     )  # the other tests look at what one run left
-    again = ecom("run", home=home)
+    again = ecom_process("run", home=home)
     assert again.exit_code == 0
     clean, total = shop.truth["events"]["clean"], shop.truth["sessions"]["total"]
     assert f"{clean:,} clean events" in again.out

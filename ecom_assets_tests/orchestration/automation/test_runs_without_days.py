@@ -173,6 +173,7 @@ def test_the_tag_of_the_sentence_runs_a_day(shop: Path, home: Path) -> None:
     with subprocess.Popen(
         command,
         env=environment(home),
+        cwd=home.parent,  # where Dagster makes a folder that it removes at the end
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,

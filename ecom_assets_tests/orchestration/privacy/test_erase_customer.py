@@ -1,5 +1,5 @@
-"""Erasing a customer of events, orders and deliveries, killed after every step:
-it ends as if it had not been killed.
+"""Erasing a customer of events, orders and deliveries, killed after each step that finds orders or
+deliveries: it ends as if it had not been killed.
 
 Ann, Bob and Cid browse and order on two days, and Amplitude's stand-in gets their events. The shop
 of reference never had Ann.
@@ -67,8 +67,14 @@ def numbers(home: Path) -> dict[str, tuple[int, int]]:
     return {name: row for name, row in actual.items() if not name.startswith(("raw.", "export."))}
 
 
+WHATEVER_THE_SOURCE = {"recomputed", "verified"}
+"""Steps after which `test_erase_kills.py` kills an erasure of few tables: all of them are computed
+or read again.
+"""
+
+
 class Kills:
-    """Ends an erasure after each of its steps, just before it is recorded that the step is done."""
+    """Ends an erasure after its steps, just before it is recorded that the step is done."""
 
     def __init__(self) -> None:
         self.after: list[str] = []
@@ -76,7 +82,7 @@ class Kills:
     def write(self, settings: Settings, pending: Pending) -> None:
         """Record the state of an erasure, or end it."""
         last = list(pending.results)[-1] if pending.results else "intent"
-        if last not in self.after and last != "intent":
+        if last not in {*self.after, *WHATEVER_THE_SOURCE, "intent"}:
             self.after.append(last)
             raise RuntimeError(last)
         write_pending(settings, pending)
@@ -97,7 +103,7 @@ def run(amplitude: AmplitudeReceiver) -> Callable[..., CommandResult]:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory, run: Callable[..., CommandResult]) -> Path:
-    """A shop from which Ann was erased by a command that was killed after every step."""
+    """A shop from which Ann was erased by a command that was killed after eight steps."""
     root = tmp_path_factory.mktemp("erased")
     paths = land(root / "landing", ANN, BOB, CID)
     assert run("run", *paths, home=root / "home").exit_code == 0
@@ -121,19 +127,17 @@ def reported(shop: Path) -> dict[str, Any]:
     return actual
 
 
-def test_it_was_killed_after_every_step_and_the_receipt_counts_all(shop: Path) -> None:
+def test_it_was_killed_after_its_steps_and_the_receipt_counts_all(shop: Path) -> None:
     receipt = reported(shop)
     assert receipt["kills"] == [
         "blocked",
         "files",
         "raw_rows",
         "ledger",
-        "recomputed",
         "left_rows",
         "purged",
         "tools",
         "other_files",
-        "verified",
     ]
     removed = receipt["removed"]
     assert {

@@ -13,7 +13,8 @@ from ecom_assets.core.settings.settings import Settings
 from ecom_assets.core.warehouse.factory import new_engine
 from ecom_assets.orchestration.privacy.person import Person
 from ecom_assets_tests.cli.contents import contents
-from ecom_assets_tests.command import FEW_TABLES, HEADER, ecom
+from ecom_assets_tests.command import FEW_TABLES, HEADER, copy_of_shop, ecom
+from ecom_assets_tests.orchestration.privacy.few_tables import compute_only_what_was_made
 from ecom_assets_tests.orchestration.privacy.test_erase import files_with, query
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("privacy_erase_devices")]
@@ -48,12 +49,24 @@ def visitors(home: Path) -> dict[str, str]:
     return {str(event_id): str(visitor_id) for event_id, visitor_id in rows}
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Path:
+@pytest.fixture(autouse=True)
+def _few_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    compute_only_what_was_made(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def sharing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A shop in which Ann and Bob share a device, and somebody is known by a device only."""
-    landed = land(tmp_path / "landing", "events.csv", ROWS)
-    assert ecom("run", "--events", landed, *FEW_TABLES, home=tmp_path / "home").exit_code == 0
-    return tmp_path
+    folder = tmp_path_factory.mktemp("sharing")
+    landed = land(folder / "landing", "events.csv", ROWS)
+    assert ecom("run", "--events", landed, *FEW_TABLES, home=folder / "home").exit_code == 0
+    return folder
+
+
+@pytest.fixture
+def shop(sharing: Path, tmp_path: Path) -> Path:
+    """A copy of that shop."""
+    return copy_of_shop(sharing, tmp_path / "shop")
 
 
 def test_what_the_rule_gave_her_goes_and_his_stays_and_nothing_late_becomes_his(shop: Path) -> None:
@@ -146,13 +159,14 @@ def run_events(folder: Path, name: str, lines: Sequence[str]) -> None:
     assert result.exit_code == 0, result.err
 
 
-@pytest.fixture
-def joined(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def joining(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A shop in which aliases, maybe of a stranger,
     make Ann the visitor that Bob and Cid are, too.
     """
+    folder = tmp_path_factory.mktemp("joining")
     run_events(
-        tmp_path,
+        folder,
         "events",
         [
             event_of("b1", "bob-4712", "2026-01-01T08:00", "D-bob"),
@@ -165,8 +179,14 @@ def joined(tmp_path: Path) -> Path:
             event_of("e1", "eve-4714", "2026-01-03T10:00", "D-eve"),
         ],
     )
-    assert {visitors(tmp_path / "home")[name] for name in ("a2", "b1", "b2", "c1")} == {ANN}
-    return tmp_path
+    assert {visitors(folder / "home")[name] for name in ("a2", "b1", "b2", "c1")} == {ANN}
+    return folder
+
+
+@pytest.fixture
+def joined(joining: Path, tmp_path: Path) -> Path:
+    """A copy of that shop."""
+    return copy_of_shop(joining, tmp_path / "shop")
 
 
 def test_users_whom_an_alias_joins_are_erased_only_if_they_are_named(joined: Path) -> None:

@@ -5,7 +5,6 @@ so that no tool gets one twice.
 from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
-from itertools import permutations
 from pathlib import Path
 
 import duckdb
@@ -19,6 +18,7 @@ from ecom_assets.orchestration.privacy.warehouse_rows import delete_raw_rows
 from ecom_assets_tests.builders import DAY_ONE, Row, at, received
 from ecom_assets_tests.command import FEW_TABLES, HEADER, ecom
 from ecom_assets_tests.each import each
+from ecom_assets_tests.orchestration.privacy.few_tables import compute_only_what_was_made
 from ecom_assets_tests.platform import Platform
 
 DAYS = Days.between(DAY_ONE, DAY_ONE + timedelta(days=3))
@@ -77,10 +77,11 @@ def names(platform: Platform) -> dict[str, list[str]]:
 
 
 @pytest.mark.slow
-@each("order", [*permutations(PEOPLE)])
+@each("order", [PEOPLE[n:] + PEOPLE[:n] for n in range(len(PEOPLE))])
 def test_whoever_is_erased_the_others_keep_their_ids(
     opened: Platform, order: tuple[str, ...]
 ) -> None:
+    """Each of them is the first, the second and the last who goes."""
     opened.clear()
     opened.engine.ensure(KeptEventIds)
     opened.engine.execute(f"DELETE FROM {opened.engine.name_of(KeptEventIds)}")
@@ -125,7 +126,10 @@ def test_a_new_event_of_the_id_does_not_get_that_of_the_erased_one(opened: Platf
 
 
 @pytest.mark.slow
-def test_a_real_erasure_keeps_the_ids_of_the_others(tmp_path: Path) -> None:
+def test_a_real_erasure_keeps_the_ids_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compute_only_what_was_made(monkeypatch)
     home, file = tmp_path / "home", tmp_path / "events.csv"
     lines = [
         f"o-5001,eve,purchase,{date(2026, 1, 10)}T08:00:00Z,p1,shoes,s1,,,0.01",
