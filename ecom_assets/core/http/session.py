@@ -52,8 +52,6 @@ class Api:
 
 
 CONNECT_TIMEOUT_S: Final = 5.0
-READ_TIMEOUT_S: Final = 30.0
-"""Seconds to wait for data from an API."""
 RESPONSE_TIMEOUT_S: Final = 300.0
 """Seconds that one response of an API takes from its first to its last byte."""
 MAX_WAIT_S: Final = 300.0
@@ -87,7 +85,7 @@ class ApiSession(AbstractContextManager["ApiSession"]):
         self._has_answered = api.is_named_by_answer
         self.stats = stats or HttpStats()
         self._pause = Pause(self.stats.add_wait)
-        self._timeouts = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
+        self._timeouts = (CONNECT_TIMEOUT_S, settings.source_read_timeout_s)
         adapter = PatientAdapter(
             self._pause,
             self.stats,
@@ -173,10 +171,15 @@ class ApiSession(AbstractContextManager["ApiSession"]):
                 "later."
             )
         if is_timeout(error):
-            most_s = self._timeouts[0 if isinstance(error, exceptions.ConnectTimeout) else 1]
+            connect_s, read_s = self._timeouts
+            if isinstance(error, exceptions.ConnectTimeout):
+                within, advice = f"{connect_s:g} s", ""
+            else:
+                within = f"the {read_s:g} s of ECOM_SOURCE_READ_TIMEOUT_S"
+                advice = ", or raise that if it is slow"
             return (
-                f"The {name} at {address} does not answer within {most_s:g} s; see that it runs "
-                f"and {self.api.origin} is right."
+                f"The {name} at {address} does not answer within {within}; see that it runs and "
+                f"{self.api.origin} is right{advice}."
             )
         kind = type(error).__name__
         return (

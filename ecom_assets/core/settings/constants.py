@@ -200,7 +200,6 @@ REMOVED: Final = {
         "0.2.0",
         "a request waits up to 300 seconds because of 429 responses",
     ),
-    "source_read_timeout_s": ("0.2.0", "data from an API are waited for up to 30 seconds"),
     "source_response_timeout_s": (
         "0.2.0",
         "one response of an API takes up to 300 seconds from its first to its last byte",

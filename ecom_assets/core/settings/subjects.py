@@ -270,6 +270,9 @@ class SourceSettings(SettingsPart):
     order_api_nickname: str = Field("", description="Nickname of this shop in the order report API")
     order_api_cohort: str = Field("", description="Cohort of this shop in the order report API")
     order_api_key: SecretStr = Field(SecretStr(""), description="Key of the order report API")
+    source_read_timeout_s: float = Field(
+        30.0, gt=0, description="Seconds to wait for data from an API"
+    )
     source_max_response_mb: float = Field(
         100.0, gt=0, description="Maximum megabytes of one response of an API, unpacked"
     )

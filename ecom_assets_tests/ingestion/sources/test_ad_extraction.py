@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ecom_assets.core.errors import SourceError, WorkError
+from ecom_assets.core.http import session
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.sources.extraction.definition import (
     FOLDER,
@@ -250,9 +251,10 @@ def test_a_report_of_meta_is_started_awaited_and_fetched(
 
 
 def test_too_many_calls_are_waited_for_though_they_are_no_429(
-    meta: tuple[ShopApi, Extract], tmp_path: Path
+    meta: tuple[ShopApi, Extract], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api, definition = meta
+    monkeypatch.setattr(session, "MAX_WAIT_S", 5.0)
     throttling = definition.client.throttling
     assert throttling is not None
     soon = throttling.model_copy(update={"wait_s": 1})
@@ -261,7 +263,7 @@ def test_too_many_calls_are_waited_for_though_they_are_no_429(
     api.documents["refusals"] = [{"code": 17, "message": "User request limit reached"}]
     assert landing_of(patient, tmp_path, tmp_path / "meta").new_count == 15
     api.documents["refusals"] = [{"code": 17, "message": "User request limit reached"}] * 9
-    with pytest.raises(SourceError, match="more than the 300 s that a request waits"):
+    with pytest.raises(SourceError, match="more than the 5 s that a request waits"):
         landing_of(patient, tmp_path, tmp_path / "meta")
 
 
