@@ -127,19 +127,36 @@ def _plain_values(values: FileValues, found: Found) -> list[Value]:
 
 def _flags_of_sets(values: FileValues, found: Found, amount: str) -> Iterator[RowFlag]:
     """Yield the columns in which lines of orders name the set that they are parts of."""
-    lines = _lines_of_orders(values, found) if amount else []
-    for value in _plain_values(values, found) if lines else ():
+    some = [
+        value
+        for value in (_plain_values(values, found) if amount else ())
+        if 0 < values.filled(value) < values.row_count and not has_decimals(values, value)
+    ]
+    for value, lines in _lines_named_by(values, found, some):
         if why := _parts_of_sets(values, found, amount, value, lines):
             yield RowFlag(value, (), None, why, is_any=True)
 
 
-def _lines_of_orders(values: FileValues, found: Found) -> list[Value]:
-    """Return the columns by which lines of one order can be told apart."""
-    if "order_id" not in found or values.are_unique((found["order_id"].value,)):
-        return []
+def _lines_named_by(
+    values: FileValues, found: Found, some: Sequence[Value]
+) -> Iterator[tuple[Value, Sequence[Value]]]:
+    """Yield each of some values that may name lines, with the columns by which lines of one order
+    can be told apart and which have the first thing that it names.
+    """
+    if not some or "order_id" not in found or values.are_unique((found["order_id"].value,)):
+        return
     order = found["order_id"].value
-    others = (value for value in values.values if value != order)
-    return [value for value in others if values.are_unique((order, value))]
+    firsts = {value: values.few(value)[0] for value in some}
+    others = [value for value in values.values if value != order]
+    among = texts(firsts.values())
+    counts = [
+        f"list(DISTINCT {other.column}) FILTER (list_contains({among}, {other.column}))"
+        for other in others
+    ]
+    named = dict(zip(others, values.rows(select(counts, TABLE))[0], strict=True))
+    lines = [other for other in others if named[other] and values.are_unique((order, other))]
+    for value, first in firsts.items():
+        yield value, [line for line in lines if line != value and first in named[line]]
 
 
 def _parts_of_sets(
@@ -149,10 +166,8 @@ def _parts_of_sets(
     names another line of its order, and no total has both. Empty if nothing does.
     """
     filled = values.filled(value)
-    if filled == values.row_count or has_decimals(values, value):
-        return ""
     order = found["order_id"].value.column
-    for line in (line for line in lines if line != value):
+    for line in lines:
         columns = [f"{order} AS of_order", f"{line.column} AS line", f"{amount} AS whole"]
         is_named = f"of_order = {order} AND line = {value.column} AND line <> {line.column}"
         both = f"{TABLE} JOIN ({select(columns, TABLE)}) AS wholes ON {is_named}"
