@@ -73,7 +73,8 @@ def _may_be_cents(draft: Draft, amounts: Sequence[Value], currency: Value | None
     """Return whether amounts in currencies with digits are whole and none is below 1.00: of a
     JSON file, or beside a tax or a fee, whose shares of whole units are hardly ever whole.
 
-    Prices of whole units are hundreds of cents: then a total, a tax or postage shows them.
+    Prices of whole units are hundreds of cents: then a total, a tax or postage of a JSON file shows
+    them. Spreadsheets often have whole amounts, so beside them these show nothing.
     """
     without_digits = unusual_digits().get(0, ())
     codes = draft.values.counts(currency) if currency else ()
@@ -93,11 +94,16 @@ def _may_be_cents(draft: Draft, amounts: Sequence[Value], currency: Value | None
         draft.values.matching(value, r"-?[1-9]\d{2,}|0") == draft.values.filled(value)
         for value in amounts
     )
+    telling = [*amounts, *(_amounts_beside(draft) if draft.values.format == "ndjson" else ())]
+    return are_large and any(map(partial(_has_cents, draft), telling))
+
+
+def _amounts_beside(draft: Draft) -> list[Value]:
+    """Return totals and parts of amounts; none where one of them has decimals."""
     beside = [value for value in numbers_left(draft.values, {}) if can_be_amount(value)]
     beside = [value for value in beside if is_total(value) or part_of(value) is not None]
-    if any(has_decimals(draft.values, value) for value in beside):
-        beside = []
-    return are_large and any(map(partial(_has_cents, draft), (*amounts, *beside)))
+    has_units = any(has_decimals(draft.values, value) for value in beside)
+    return [] if has_units else beside
 
 
 def _are_rates(draft: Draft, value: Value) -> bool:
