@@ -232,6 +232,13 @@ def test_definitions_load_in_a_fresh_interpreter_without_any_setting(tmp_path: P
 
 
 @pytest.mark.slow
+def test_dg_checks_the_definitions(tmp_path: Path) -> None:
+    done = in_a_process(BIN / "dg", "check", "defs", home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
+
+
+@pytest.mark.slow
 def test_dg_lists_every_table(tmp_path: Path) -> None:
     done = in_a_process(BIN / "dg", "list", "defs", "--json", home=tmp_path)
     assert done.returncode == 0, done.stderr

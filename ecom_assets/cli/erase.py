@@ -13,7 +13,6 @@ import dagster as dg
 import typer
 
 from ecom_assets.behaviour.events.assets import raw_events
-from ecom_assets.behaviour.events.clean import CleaningRule
 from ecom_assets.cli.options import Events, Json, Mapping, Orders, OwnData, Permissions
 from ecom_assets.cli.platform_run import PlatformRun, ready_definitions, settings_of, stored_days
 from ecom_assets.cli.progress import RunProgress
@@ -36,6 +35,7 @@ from ecom_assets.interfaces.boards.store import BoardStore
 from ecom_assets.orchestration.privacy.erasure import (
     Erasure,
     ErasurePlan,
+    amounts_of,
     intent_of,
     plan_of,
     remains_of,
@@ -221,9 +221,7 @@ class _ErasureRequest:
         """
         with closing(new_engine(self.settings).open()) as engine:
             person = self._all_requested(self.also).completed(engine)
-            records = record_ids(
-                engine, person, CleaningRule(max_amount=self.settings.largest_amount)
-            )
+            records = record_ids(engine, person, amounts_of(self.settings))
             result = remains_of(
                 self.settings, engine, person, records, self.kept, has_files=self.has_files
             )

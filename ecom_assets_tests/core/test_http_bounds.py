@@ -110,7 +110,7 @@ def test_an_answer_that_drips_ends_with_a_sentence(
         served(SLOW[case]) as url,
         pytest.raises(
             SourceError,
-            match=r"API at \S+ did not end its answer within the 0.3 s; ",
+            match=r"API at \S+ did not end its answer within 0.3 s; ",
         ),
     ):
         fetch(tmp_path, source, url)

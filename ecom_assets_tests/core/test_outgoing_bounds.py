@@ -86,7 +86,7 @@ def to_registry(url: str, _home: Path) -> str:
 
 SENDERS: dict[str, tuple[Send, str, str]] = {
     "a webhook": (to_webhook, "taken", "cannot be reached"),
-    "Dagster's UI": (to_dagster, "did not end its answer within the 0.3 s", "did not"),
+    "Dagster's UI": (to_dagster, "did not end its answer within 0.3 s", "did not"),
     "a receiver of lineage, asked": (to_receiver, "EndlessResponseError", "EndlessResponseError"),
     "a receiver of lineage": (to_lineage, "EndlessResponseError", "EndlessResponseError"),
     "a key set": (to_keys, "EndlessResponseError", "EndlessResponseError"),

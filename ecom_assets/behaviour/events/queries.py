@@ -29,8 +29,9 @@ WHO: Final = ("user_id", "device_id", "source_session_id")
 """The columns of an event that say who it was."""
 OF_EVENT: Final = (*WHO, "event_type", "product_id", "cart_amount", "sent_by", "received_date")
 LONGEST_NAMED: Final = 60
-MOST_NAMED_CURRENCIES: Final = 5
 """Characters of a text in a sentence: senders may make it as long as they like."""
+MOST_NAMED_CURRENCIES: Final = 5
+"""Currencies that a sentence names: senders may write as many as they like."""
 
 
 def shared_ids(duplicates: ir.Table) -> ir.Table:

@@ -46,7 +46,7 @@ class ResponseBounds:
     @property
     def too_slow(self) -> str:
         """Return what a response is that takes too long, as the second half of a sentence."""
-        return f"did not end its answer within the {self.most_s:g} s"
+        return f"did not end its answer within {self.most_s:g} s"
 
     @property
     def too_large(self) -> str:

@@ -131,9 +131,7 @@ def plan_of(  # noqa: PLR0913 (where the person can be, who it is, and what repo
         contract.qualified_name(): warehouse_rows.raw_rows(engine, contract, person)
         for contract in PERSONS
     }
-    records = warehouse_rows.record_ids(
-        engine, person, CleaningRule(max_amount=settings.largest_amount)
-    )
+    records = warehouse_rows.record_ids(engine, person, amounts_of(settings))
     with _ledger(settings) as store:
         ledger_count = count_records(store, LedgerPerson.of_person(person, records)) if store else 0
     return ErasurePlan(
@@ -147,6 +145,11 @@ def plan_of(  # noqa: PLR0913 (where the person can be, who it is, and what repo
         days_held(engine),
         warehouse_rows.first_day_of_visitors(engine, person.joined_visitors),
     )
+
+
+def amounts_of(settings: Settings) -> CleaningRule:
+    """Return the rule by which amounts of events are known."""
+    return CleaningRule(max_amount=settings.largest_amount)
 
 
 def intent_of(plan: ErasurePlan) -> Pending:
@@ -274,10 +277,7 @@ class Erasure:
         with closing(_opened(self.settings)) as engine:
             for contract in PERSONS:
                 if engine.has(contract):
-                    run_id, rule = (
-                        f"erasure {self._id}",
-                        CleaningRule(max_amount=self.settings.largest_amount),
-                    )
+                    run_id, rule = f"erasure {self._id}", amounts_of(self.settings)
                     warehouse_rows.delete_raw_rows(engine, contract, self._person, run_id, rule)
 
     def _hash_ledger(self) -> None:

@@ -472,12 +472,12 @@ def _inner_records(values: FileValues) -> Value | None:
     ids = [value for value in values.values if values.are_unique((value,))]
     ids = [value for value in ids if values.filled(value) == values.row_count]
     parts = [value for value in values.values if 0 < values.filled(value) < values.row_count]
-    for part, own in product(parts, ids[:_MOST_IDS]):
+    times = [value for value in values.values if values.time_formats(value)] if ids else []
+    has_time = " OR ".join(f"{value.column} IS NOT NULL" for value in times)
+    for part, own in product(parts if times else (), ids[:_MOST_IDS]):
         named = f"{part.column} IN ({select(own.column, TABLE)})"
         if values.scalar(f"count(*) FILTER ({named})") != values.filled(part):
             continue
-        times = [value for value in values.values if values.time_formats(value)]
-        has_time = " OR ".join(f"{value.column} IS NOT NULL" for value in times) or "true"
         if not values.scalar(f"count(*) FILTER ({part.column} IS NOT NULL AND ({has_time}))"):
             return part
     return None

@@ -448,8 +448,9 @@ class FileValues:
             raise SourceError(
                 f"{files[0].name} has no columns that can be read; give CSV, JSON lines or Parquet."
             )
-        _refuse_other_kinds(con, files, columns, _mapping_of_all_columns(columns, draft).table_keys)
-        opened = RecordFiles.open(con, paths, _mapping_of_all_columns(columns, draft))
+        mapping = _mapping_of_all_columns(columns, draft)
+        _refuse_other_kinds(con, files, columns, mapping.table_keys)
+        opened = RecordFiles.open(con, paths, mapping)
         values, count = _stored(con, opened, columns)
         values = tuple(value for value in values if not explode or value.path[0] != explode)
         if not count:

@@ -336,40 +336,9 @@ class AdSpendDraft(ListDraft):
             f"  spend_id: {{hash_of: {quoted_list(columns)}, optional: ['*']}}",
             *(self._listed_field(name) for name in (*needed, *others)),
             *self._unsaid(),
-            *self._lines_of_totals(),
             *self._proof_lines(),
             "other_columns: ignore",
         ]
-
-    def _lines_of_totals(self) -> list[str]:
-        """Return the condition of lines that add up others, as a report has them below each product
-        or all: they are called a total, and nothing but that, or have no place or name either.
-        """
-        key = next((self.found[name].value for name in self.KEYS[:2] if name in self.found), None)
-        if key is None or not key.is_column:
-            return []
-        named = f"(regexp_matches({{0}}, {text(TOTAL)}) OR regexp_matches({{0}}, {text(_SUM_OF)}))"
-        is_total = named.format(f"lower({key.column})")
-        others = [
-            match.value
-            for name, match in self.found.items()
-            if name in _FILLED_BUT_OF_TOTALS and match.value.is_column
-        ]
-        empty = [
-            value
-            for value in others
-            if not self.values.scalar(
-                f"count(*) FILTER ({is_total} = ({value.column} IS NOT NULL))"
-            )
-        ]
-        alone = f"regexp_full_match(lower({{0}}), {text(_ALONE)})"
-        is_line = named if empty else alone
-        rows = int(self.values.scalar(f"count(*) FILTER ({is_line.format(key.column)})"))
-        if not rows or rows == self.values.row_count:
-            return []
-        condition = quoted(is_line.format(f"lower({key.sql})"))
-        note = f"  # {counted(rows, 'row')}; check this"
-        return ["leave_out:", f"  total: {{expression: {condition}, optional: true}}{note}"]
 
     def _listed_field(self, name: str) -> str:
         if name == "spend_amount" and name in self.found and self._asks_millionths():
