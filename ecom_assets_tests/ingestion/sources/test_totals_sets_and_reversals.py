@@ -17,7 +17,12 @@ from ecom_assets.ingestion.sources.proposal.record_kinds import kind_of
 from ecom_assets.ingestion.sources.reading import CustomerFileReading
 from ecom_assets.ingestion.sources.stock_reading import StockFileReading
 from ecom_assets_tests.ingestion.sources.conftest import write
-from ecom_assets_tests.ingestion.sources.test_drafts_add_up import ZONE, asked, search_of
+from ecom_assets_tests.ingestion.sources.test_drafts_add_up import (
+    ZONE,
+    asked,
+    search_of,
+    sold_and_back,
+)
 
 TOTALS = (
     *("Total", "Subtotal", "Grand total", "Total: campañas", "Sous-total", "Zwischensumme"),
@@ -87,6 +92,26 @@ def test_parts_of_a_set_are_asked_about_with_what_they_cost(tmp_path: Path, seed
     assert f"together {in_sets / 100:,.2f}; others" in question[1]
     assert f"together {bought / 100:,.2f})" in question[1]
     assert "order_sum is without them" in question[1]
+
+
+def test_parts_that_all_belong_to_line_1_are_asked_about_once(tmp_path: Path) -> None:
+    """Nothing but 1 is in the column, as if it said yes: sets of 100.00, with parts of 60.00 and
+    40.00; what was bought is 100.00 + 40.00 + 100.00 + 60.00.
+    """
+    lines = [
+        f"A{order},2026-03-0{order} 10:00,c{order}@x.example,{line},{of},{item},1,{price},{total}"
+        for order, line, of, item, price, total in (
+            *((order, 1, "", "SET", 100, 100) for order in (1, 3)),
+            *((order, 2, "1", "MUG", 60, 100) for order in (1, 3)),
+            *((order, 3, "1", "CUP", 40, 100) for order in (1, 3)),
+            (2, 1, "", "CUP", 40, 40),
+            (4, 1, "", "MUG", 60, 60),
+        )
+    ]
+    search = search_of(tmp_path / "sets.csv", [HEAD_OF_SETS, *lines])
+    assert {*asked(search, {})} == {"state_flag_1"}
+    assert sold_and_back(search, {"state_flag_1": "no sale"}) == (300, 0)
+    assert sold_and_back(search, {"state_flag_1": "sale"}) == (500, 0)
 
 
 def test_lines_that_an_order_s_total_has_are_not_asked_about(tmp_path: Path) -> None:

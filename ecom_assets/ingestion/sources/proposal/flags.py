@@ -92,8 +92,18 @@ def row_flags(values: FileValues, found: Found, amount: str) -> tuple[RowFlag, .
     """
     return values.once(
         ("flags", frozenset(value.value for value in found.values()), amount),
-        lambda: (*_flags_of_sets(values, found, amount), *_flags(values, found, amount)),
+        lambda: _all_flags(values, found, amount),
     )
+
+
+def _all_flags(values: FileValues, found: Found, amount: str) -> tuple[RowFlag, ...]:
+    """Return the flags, one of a column: one that names sets may be of yes and no by its cells,
+    where each set is line 1 of its order.
+    """
+    of_sets = (*_flags_of_sets(values, found, amount),)
+    named = {flag.value for flag in of_sets}
+    others = (flag for flag in _flags(values, found, amount) if flag.value not in named)
+    return (*of_sets, *others)
 
 
 def _flags(values: FileValues, found: Found, amount: str) -> Iterator[RowFlag]:
