@@ -134,6 +134,21 @@ def test_prices_of_whole_units_may_be_cents_where_a_tax_shows_it(tmp_path: Path)
         assert {*asked(search, {})} & {"units"} == questions
 
 
+@pytest.mark.parametrize("name", ["Type", "Doc Type", "Document type", "Belegart", "Vorgang"])
+def test_codes_of_what_a_row_is_are_asked_about_however_the_column_is_called(
+    tmp_path: Path, name: str
+) -> None:
+    """100.00 and 50.00 were sold, and 40.00 of a credit note, above zero, paid back."""
+    rows = ["SI,2026-03-01,A1,100.00,20.00", "SI,2026-03-02,A2,50.00,10.00"]
+    lines = [f"{name},Date,Customer,Net,Tax", *rows, "SC,2026-03-03,A1,40.00,8.00"]
+    path = write(tmp_path / "o.csv", "\n".join([*lines, ""]))
+    search = MappingSearch([str(path)], Settings(home=tmp_path / "home"), MappingKind.ORDERS)
+    questions = asked(search, {})
+    codes = {code: key for key, text in questions.items() for code in ("SI", "SC") if code in text}
+    answers = {codes["SI"]: "sale", codes["SC"]: "refund", "amount_parts": "Net"}
+    assert sold_and_back(search, answers) == (150, 40)
+
+
 REVERSED = ["Nr;Typ;Datum;Kunde;Netto;Status"] + [
     f"{number};{kind};0{day}.03.2026;{who};{net};{state}"
     for number, kind, day, who, net, state in (

@@ -198,7 +198,7 @@ def _is_ledger(values: FileValues, orders: Found, events: Found, *, is_known: bo
     Types are known as events or, such as `Settled` and `Refunded`, as states of sales.
     """
     kind = events["event_type"].value
-    if "date_time" not in orders or bare(kind.last_name) not in TYPE_NAMES:
+    if "date_time" not in orders or bare(kind.last_name) not in _TYPE_NAMES:
         return False
     are_states = "status" in orders and orders["status"].value == kind
     if not is_known and not (are_states and _has_states_of_sales(values, orders)):
@@ -292,7 +292,7 @@ def _has_states_of_sales(values: FileValues, orders: Found) -> bool:
     states = values.counts(orders["status"].value, MOST_STATES)
     meanings = {state_meaning(name) for name, _ in states}
     numbers = [value for value in numbers_left(values, {}) if can_be_amount(value)]
-    if bare(orders["status"].value.last_name) in TYPE_NAMES and _has_both_sides(values, numbers):
+    if bare(orders["status"].value.last_name) in _TYPE_NAMES and _has_both_sides(values, numbers):
         return True
     if Meaning.SALE not in meanings or not meanings & {Meaning.NO_SALE, Meaning.REFUND}:
         return False
@@ -315,16 +315,15 @@ def _says_what_rows_are(value: Value, known: Collection[str | None]) -> bool:
     """Return whether a column tells rows of orders apart, rather than what visitors did: by its
     name it is of no events, and it has none of those that only visitors make.
     """
-    return bare(value.last_name) in TYPE_NAMES and not set(known) & _OF_VISITORS
+    return bare(value.last_name) in _TYPE_NAMES and not set(known) & _OF_VISITORS
 
 
-TYPE_NAMES: Final = frozenset(
+_TYPE_NAMES: Final = frozenset(
     {
         *("type", "typ", "tipo", "art", "vorgang", "activity", "action", "was", "kind", "soort"),
         *("transactiontype", "transaktionstyp", "operation", "operacion", "rodzaj", "nature"),
     }
 )
-"""What columns are called that say what a row of orders is."""
 _OF_VISITORS: Final = frozenset(
     {"page_view", "product_view", "category_view", "search", "add_to_cart", "remove_from_cart"}
 )

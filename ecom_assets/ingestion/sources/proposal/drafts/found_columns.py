@@ -9,7 +9,6 @@ from ecom_assets.core.errors import DefinitionError
 from ecom_assets.core.tables import formats
 from ecom_assets.core.warehouse.sql_text import select
 from ecom_assets.ingestion.sources.files.mapping_content import HEADER_CURRENCIES
-from ecom_assets.ingestion.sources.proposal.bare_names import bare
 from ecom_assets.ingestion.sources.proposal.drafts.draft import (
     AMOUNTS,
     MAIN_AMOUNTS,
@@ -60,7 +59,6 @@ from ecom_assets.ingestion.sources.proposal.parts import (
     says_cents,
 )
 from ecom_assets.ingestion.sources.proposal.questions import MOST_STATES, shown
-from ecom_assets.ingestion.sources.proposal.record_kinds import TYPE_NAMES
 from ecom_assets.ingestion.sources.proposal.row_kinds import goes_with_lines, row_kinds, says_kind
 from ecom_assets.ingestion.sources.proposal.rows import DISCOUNT_LINES, OrderRows
 from ecom_assets.ingestion.sources.proposal.state_words import (
@@ -683,8 +681,9 @@ def find_kinds_of_rows(draft: Draft) -> None:
 
 
 def _codes_of_kinds(draft: Draft) -> Sequence[Value]:
-    """Return the column that is called a type and has a few short codes, such as `SI` and `SC` of a
-    bookkeeper, where no column says what went back: an amount above zero may be of a credit note.
+    """Return the column that is called a kind of row and has a few short codes, such as `SI` and
+    `SC` of a bookkeeper, where no column says what went back: an amount above zero may be of a
+    credit note.
     """
     if {"status", REFUNDED_AMOUNT, REFUNDED_QUANTITY} & draft.found.keys():
         return ()
@@ -692,7 +691,7 @@ def _codes_of_kinds(draft: Draft) -> Sequence[Value]:
     codes = [
         value
         for value in free_columns(values, draft.found)
-        if bare(value.last_name) in TYPE_NAMES
+        if says_kind(value)
         and 1 < values.different(value) <= _MOST_CODES
         and values.matching(value, r"[A-Z]{1,4}\d{0,2}") == values.row_count
         and not any(is_way_to_pay(name) for name, _ in values.counts(value))
