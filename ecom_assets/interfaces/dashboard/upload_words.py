@@ -291,6 +291,8 @@ def answer_words(question: OpenQuestion, choice: str) -> str:
 
 def sentence_of_question(question: OpenQuestion) -> str:
     """Return a question as people read it."""
+    if question.key in asked.FLAGS:
+        return f"What are rows with “{shown(question.subject)}”?"
     if question.key.startswith("state_"):
         return f"What are orders that are “{shown(question.subject)}”?"
     if question.key.startswith("event_type_"):

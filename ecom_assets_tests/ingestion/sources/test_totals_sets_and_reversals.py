@@ -12,10 +12,16 @@ import pytest
 
 from ecom_assets.core.settings.settings import Settings
 from ecom_assets.ingestion.sources.proposal.fields import MappingKind
-from ecom_assets.ingestion.sources.proposal.proposal import OWN, MappingSearch, read_by
+from ecom_assets.ingestion.sources.proposal.proposal import (
+    OWN,
+    MappingSearch,
+    open_questions,
+    read_by,
+)
 from ecom_assets.ingestion.sources.proposal.record_kinds import kind_of
 from ecom_assets.ingestion.sources.reading import CustomerFileReading
 from ecom_assets.ingestion.sources.stock_reading import StockFileReading
+from ecom_assets.interfaces.dashboard.upload_words import note_of, sentence_of_question
 from ecom_assets_tests.ingestion.sources.conftest import write
 from ecom_assets_tests.ingestion.sources.test_drafts_add_up import (
     ZONE,
@@ -109,7 +115,13 @@ def test_parts_that_all_belong_to_line_1_are_asked_about_once(tmp_path: Path) ->
         )
     ]
     search = search_of(tmp_path / "sets.csv", [HEAD_OF_SETS, *lines])
-    assert {*asked(search, {})} == {"state_flag_1"}
+    (question,) = open_questions(search.proposal(ZONE, OWN), ZONE)
+    assert question.key == "state_flag_1"
+    assert sentence_of_question(question) == "What are rows with “something in belongs_to”?"
+    assert note_of(question) == (
+        "4 rows, together 200.00; each names another row of its order, and order_sum is without "
+        "them"
+    )
     assert sold_and_back(search, {"state_flag_1": "no sale"}) == (300, 0)
     assert sold_and_back(search, {"state_flag_1": "sale"}) == (500, 0)
 
@@ -303,3 +315,12 @@ def test_totals_of_a_list_of_stock_are_no_products(
     with read_by(search, search.proposal({}, OWN)) as reading:
         assert isinstance(reading, StockFileReading)
         assert reading.rows.rejected.get("left_out", 0) == left_out
+
+
+def test_a_month_more_with_a_column_more_is_read_beside_the_other(tmp_path: Path) -> None:
+    names = "order_id,date,email,total"
+    march = write(tmp_path / "march.csv", f"{names}\n1,2026-03-01,a@x.de,10.00\n")
+    april = write(tmp_path / "april.csv", f"{names},coupon\n2,2026-04-01,b@x.de,5.00,C\n")
+    settings = Settings(home=tmp_path / "home")
+    months = MappingSearch([str(march), str(april)], settings, MappingKind.ORDERS)
+    assert sold_and_back(months, {}) == (15, 0)

@@ -297,7 +297,9 @@ def flag_questions(  # noqa: PLR0913 (what is known of the rows)
         )
         key = FLAGS[len(questions)]
         questions.append(
-            OpenQuestion(key, sentence, choices, "", subject=shown(flag.shown), note=note)
+            OpenQuestion(
+                key, sentence, choices, "", subject=shown(flag.shown), note=f"{note}; {flag.why}"
+            )
         )
     return tuple(questions)
 

@@ -54,6 +54,7 @@ from ecom_assets.ingestion.sources.proposal.months import (
     in_english_sql,
     time_spelling_in,
 )
+from ecom_assets.ingestion.sources.proposal.questions import shown
 from ecom_assets.ingestion.sources.proposal.zones import without_zone, without_zones
 
 _SAMPLE = 1000
@@ -1053,17 +1054,19 @@ def _refuse_other_kinds(
         others = [name for name in columns_of(con, file, keys).columns if name]
         common = {*columns} & {*others}
         if others and len(common) * 2 < min(len(columns), len(others)):
+            theirs, ours, key = (
+                shown(", ".join(names)) for names in (others, columns, sorted(common))
+            )
             raise SourceError(
-                f"{file.name} has other columns ({', '.join(others[:_MOST_NAMES])}) than "
-                f"{files[0].name} ({', '.join(columns[:_MOST_NAMES])}): these are records of two "
-                "kinds, and are looked at one by one. Where both are needed, as orders and their "
-                f"items are, give one table of both, joined by {', '.join(common) or 'their key'}."
+                f"{file.name} has other columns ({theirs}) than {files[0].name} ({ours}): these "
+                "are records of two kinds, and are looked at one by one. Where both are needed, "
+                "as orders and their items are, give one table of both, joined by "
+                f"{key or 'their key'}."
             )
 
 
 MOST_TABLES: Final = 20
 """Files of which the columns are compared."""
-_MOST_NAMES: Final = 6
 
 
 def _with_aliases(con: duckdb.DuckDBPyConnection, values: Sequence[Value]) -> tuple[Value, ...]:
